@@ -1,0 +1,64 @@
+# Every command a developer or CI runs. `make help` lists them.
+SHELL := /bin/bash
+PYTHON ?= python3
+UV_VERSION := 0.13.8
+VENV := .venv
+BIN := $(VENV)/bin
+OURS := libs/penstock libs/penstock-client algorithms services/ingest-api services/inference-worker \
+	services/results-writer services/training-orchestrator services/console local
+EDITABLE := $(foreach member,$(OURS),-e ./$(member))
+export PENSTOCK_DATA ?= ../shared/data
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
+
+$(BIN)/uv:
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+
+# A stamp per lock: installing again is a no-op until the lock or a member changes.
+$(VENV)/.%.stamp: requirements/%.txt $(addsuffix /pyproject.toml,$(OURS)) | $(BIN)/uv
+	@echo "installing requirements/$*.txt into $(VENV) ..."
+	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --require-hashes -r requirements/$*.txt
+	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --no-deps --no-build-isolation $(EDITABLE)
+	@touch $@
+
+.PHONY: setup install
+setup: $(VENV)/.dev.stamp ## install everything that developing and testing need into .venv
+install: $(VENV)/.local.stamp ## install only what running needs into .venv
+
+.PHONY: lock
+lock: $(BIN)/uv ## compile requirements/*.txt again
+	scripts/lock
+
+.PHONY: demo up down migrate
+demo: install ## start, train, deploy, stream live readings, check every prediction (DATA=<csv> LABEL=<column> for your own)
+	@$(BIN)/penstock-local demo $(if $(DATA),--data "$(DATA)") $(if $(LABEL),--label "$(LABEL)") $(DEMO_ARGS)
+up: install ## start the embedded stack and keep it running until Ctrl-C
+	@$(BIN)/penstock-local up
+down: install ## stop a running embedded stack
+	@$(BIN)/penstock-local down
+migrate: install ## bring the embedded Aurora to the newest schema
+	@$(BIN)/penstock-local migrate
+
+.PHONY: format lint types imports check
+format: setup ## format the code
+	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+lint: setup ## format and lint rules
+	@$(BIN)/ruff format --check . && $(BIN)/ruff check .
+types: setup ## mypy, strict, over code and tests
+	@$(BIN)/mypy
+imports: setup ## which package may import which
+	@$(BIN)/lint-imports --no-cache
+check: lint types imports ## the one-minute part of the gate: lint, types, imports, unit, contract
+	@$(BIN)/pytest tests/unit tests/contract -q -n 2
+
+.PHONY: test test-integration test-e2e
+test: check test-integration test-e2e ## the whole gate
+test-integration: setup ## real adapters against the embedded stack
+	@$(BIN)/pytest tests/integration -q
+test-e2e: setup ## only public doors: data sets in, scores out, processes killed
+	@$(BIN)/pytest tests/e2e -q
