@@ -118,8 +118,9 @@ Item = Mapping[str, object]
 class Write:
     """One conditional change of a transaction or of its own.
 
-    `require` lists attribute values that must hold now (None: the attribute, or with `absent` the
-    whole item, must not exist); `put` replaces the item, `set` and `add` change attributes of it.
+    `put` replaces the item; `set` (None removes) and `add` change attributes of it.
+    `require` lists attribute values that must hold now (None: the attribute must not exist);
+    `absent` and `present` say whether the item may exist at all.
     """
 
     table: str

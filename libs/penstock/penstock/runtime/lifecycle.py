@@ -1,0 +1,90 @@
+"""How a process lives: one stop event, owned tasks, a clean end."""
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import AsyncIterator, Coroutine
+from typing import Any
+
+import structlog
+import uvicorn
+from fastapi import FastAPI
+
+KEEP_ALIVE_SECONDS = 75
+"""Longer than a load balancer keeps its connections (60 s), else it meets closed ones as 502."""
+
+log = structlog.get_logger()
+
+
+class Stop:
+    """Says that the process is about to end; every wait also waits for it."""
+
+    def __init__(self) -> None:
+        """Start unset."""
+        self._event = asyncio.Event()
+
+    @property
+    def is_set(self) -> bool:
+        """Whether the end has been asked for."""
+        return self._event.is_set()
+
+    def set(self) -> None:
+        """Ask for the end."""
+        self._event.set()
+
+    async def wait(self) -> bool:
+        """Wait for the end."""
+        return await self._event.wait()
+
+    async def wait_for(self, seconds: float) -> bool:
+        """Wait for that long or for the end; tell whether it is the end."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._event.wait(), seconds)
+        return self._event.is_set()
+
+
+@contextlib.asynccontextmanager
+async def owned_task(
+    work: Coroutine[Any, Any, None], *, name: str, stop: Stop, patience_seconds: float = 20.0
+) -> AsyncIterator[asyncio.Task[None]]:
+    """Run `work` beside the application; on leaving, set `stop` and wait for its end.
+
+    A task that dies before its time takes the process with it: a dead worker behind a green
+    health check is worse than a restart.
+    """
+    task = asyncio.create_task(work, name=name)
+    task.add_done_callback(lambda done: _end_process_if_dead(done, stop))
+    try:
+        yield task
+    finally:
+        stop.set()
+        done, _ = await asyncio.wait({task}, timeout=patience_seconds)
+        if not done:
+            task.cancel()
+            await asyncio.wait({task}, timeout=1.0)
+
+
+def _end_process_if_dead(task: asyncio.Task[None], stop: Stop) -> None:
+    if task.cancelled() or stop.is_set:
+        return
+    log.error("task.died", task=task.get_name(), exc_info=task.exception())
+    stop.set()
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def run_service(app: FastAPI, *, host: str, port: int, drain_seconds: float) -> None:
+    """Serve until SIGTERM or SIGINT, then drain."""
+    config = uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        loop="uvloop",
+        http="httptools",
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=int(drain_seconds) + 1,
+    )
+    uvicorn.Server(config).run()
