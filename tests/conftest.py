@@ -1,1 +1,1 @@
-pytest_plugins = ["tests.fixtures.data"]
+pytest_plugins = ["tests.fixtures.data", "tests.fixtures.postgres"]
