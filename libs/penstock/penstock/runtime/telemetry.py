@@ -7,7 +7,7 @@ from typing import Literal
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.resources import Resource
-from prometheus_client import REGISTRY, generate_latest
+from prometheus_client import CollectorRegistry, generate_latest
 
 MetricName = Literal[
     "http_requests",  # counter: requests by route and code
@@ -17,6 +17,9 @@ MetricName = Literal[
     "consumer_paused",  # gauge: 1 while a consumer waits for its dependency, by queue
 ]
 
+_BOUNDARIES = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300]
+"""Histograms hold seconds: from a fast call to a slow batch."""
+
 _TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}")
 
 
@@ -25,7 +28,11 @@ class Metrics:
 
     def __init__(self, service: str) -> None:
         """Open the meter; one per process."""
-        self._reader = PrometheusMetricReader()
+        # A registry of its own: two applications of one test process do not meet.
+        self._registry = CollectorRegistry()
+        self._reader = PrometheusMetricReader(
+            disable_target_info=True, scope_info_enabled=False, registry=self._registry
+        )
         resource = Resource.create({"service.name": service})
         self._provider = MeterProvider(resource=resource, metric_readers=[self._reader])
         self._meter = self._provider.get_meter("penstock")
@@ -44,7 +51,9 @@ class Metrics:
         """Add a value to a histogram."""
         histogram = self._histograms.get(name)
         if histogram is None:
-            histogram = self._histograms[name] = self._meter.create_histogram(f"penstock_{name}")
+            histogram = self._histograms[name] = self._meter.create_histogram(
+                f"penstock_{name}", explicit_bucket_boundaries_advisory=_BOUNDARIES
+            )
         histogram.record(value, labels)
 
     def gauge(self, name: MetricName, value: float, **labels: str) -> None:
@@ -56,10 +65,10 @@ class Metrics:
 
     def render(self) -> bytes:
         """Write all metrics as Prometheus reads them."""
-        return generate_latest(REGISTRY)
+        return generate_latest(self._registry)
 
     def close(self) -> None:
-        """Let go of the process-wide registry, so that a test can open another."""
+        """Stop the meter."""
         self._provider.shutdown()
 
 
