@@ -27,7 +27,7 @@ _WORTH_COMPRESSING = 600
 class Packed(msgspec.Struct, frozen=True, omit_defaults=True):
     """Columns as they travel: plain JSON when small, base64 of zstd otherwise."""
 
-    plain: msgspec.Raw | None = None
+    plain: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     zstd: str | None = None
 
 
@@ -48,7 +48,7 @@ def unpack_columns(packed: Packed, columns: type[C]) -> C:
 
 
 def _opened(packed: Packed) -> bytes:
-    if packed.plain is not None:
+    if packed.plain is not msgspec.UNSET:
         return bytes(packed.plain)
     if packed.zstd is None:
         raise MalformedPayload("a pack holds neither `plain` nor `zstd` columns")
