@@ -33,6 +33,11 @@ async def _check_conditions(store: KeyValueStore) -> None:
         await store.write(Write(GATEWAYS.name, {"gateway_id": "gw-8"}, set={"a": 1}, present=True))
     await store.write(Write(GATEWAYS.name, key, delete=True))
     assert await store.get(GATEWAYS.name, key) is None
+    for order in ("b", "b", "c"):
+        await store.write(Write(GATEWAYS.name, key, put={"o": order}, require_at_most={"o": order}))
+    with pytest.raises(VersionConflict):
+        await store.write(Write(GATEWAYS.name, key, put={"o": "b"}, require_at_most={"o": "b"}))
+    assert await store.get(GATEWAYS.name, key) == {"gateway_id": "gw-7", "o": "c"}
 
 
 async def _check_types_come_back(store: KeyValueStore) -> None:

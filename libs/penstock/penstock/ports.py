@@ -1,6 +1,6 @@
 """Every port: what the core asks of the outside world, as Protocols named for their role."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
@@ -120,6 +120,7 @@ class Write:
 
     `put` replaces the item; `set` (None removes) and `add` change attributes of it.
     `require` lists attribute values that must hold now (None: the attribute must not exist);
+    `require_at_most` lists those that must be missing or not greater than the value;
     `absent` and `present` say whether the item may exist at all.
     """
 
@@ -130,6 +131,7 @@ class Write:
     add: Mapping[str, int] = field(default_factory=dict)
     delete: bool = False
     require: Item = field(default_factory=dict)
+    require_at_most: Item = field(default_factory=dict)
     absent: bool = False
     present: bool = False
 
@@ -198,10 +200,13 @@ class ModelHost(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class WriteReport:
-    """What a sink made of a batch: how many rows it took, and which it refused and why."""
+    """What a sink made of a batch, by position: all that is not named here is kept in the place.
 
-    written: int
-    superseded: int = 0
+    Superseded are those that the place has, or the batch held, a greater precedence of; a repeat
+    of what is kept is not. Failed are those that can never be written, each with the reason.
+    """
+
+    superseded: Set[int] = frozenset()
     failed: Mapping[int, str] = field(default_factory=dict)
 
 

@@ -3,6 +3,7 @@ import asyncio
 import pytest
 from penstock.domain.errors import StoreUnavailable
 from penstock.runtime.batching import Batcher
+from penstock.runtime.lifecycle import Stop
 
 
 async def test_callers_share_a_flush_and_learn_of_their_own_failures() -> None:
@@ -26,6 +27,37 @@ async def test_a_full_batch_is_flushed_before_its_age() -> None:
     batcher = Batcher(flush, max_items=3, max_age_seconds=3600, name="test")
     async with asyncio.timeout(2):
         await asyncio.gather(*(batcher.add([n]) for n in range(9)))
+
+
+async def test_items_that_find_no_room_send_the_batch_off() -> None:
+    flushed: list[list[int]] = []
+
+    async def flush(items: list[int]) -> dict[int, str]:
+        flushed.append(items)
+        return {}
+
+    stop = Stop()
+    batcher = Batcher(flush, max_items=3, max_age_seconds=3600, name="test", stop=stop)
+    waiting = [asyncio.create_task(batcher.add([n, n])) for n in range(2)]
+    async with asyncio.timeout(2):
+        await waiting[0]
+        stop.set()
+        await waiting[1]
+    assert flushed == [[0, 0], [1, 1]]
+
+
+async def test_a_batch_is_full_by_weight() -> None:
+    flushed: list[list[str]] = []
+
+    async def flush(items: list[str]) -> dict[int, str]:
+        flushed.append(items)
+        return {}
+
+    batcher = Batcher(flush, max_items=10, max_age_seconds=3600, name="test", weigh=len)
+    async with asyncio.timeout(2):
+        await batcher.add(["aaaaaa", "bbbb"])
+        await batcher.add(["larger than a whole batch"])
+    assert flushed == [["aaaaaa", "bbbb"], ["larger than a whole batch"]]
 
 
 async def test_nobody_is_answered_before_the_flush() -> None:

@@ -176,6 +176,9 @@ def _conditions(write: Write, names: _Names) -> list[str]:
         else f"{names.name(attribute)} = {names.value(required)}"
         for attribute, required in write.require.items()
     ]
+    for attribute, most in write.require_at_most.items():
+        name = names.name(attribute)
+        conditions.append(f"(attribute_not_exists({name}) OR {name} <= {names.value(most)})")
     partition = next(iter(write.key))
     if write.absent:
         conditions.append(f"attribute_not_exists({names.name(partition)})")

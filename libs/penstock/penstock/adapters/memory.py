@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 
 from penstock.domain.errors import UnknownEndpoint, UnknownObject, VersionConflict
-from penstock.domain.predictions import Prediction, newest_by_identity
+from penstock.domain.predictions import Prediction
 from penstock.domain.time import Micros
 from penstock.ports import (
     Delivery,
@@ -282,6 +282,10 @@ class MemoryKeyValueStore:
         for attribute, required in write.require.items():
             if (item or {}).get(attribute) != required:
                 raise VersionConflict(f"table {write.table}: {attribute} is not {required}")
+        for attribute, most in write.require_at_most.items():
+            held = (item or {}).get(attribute)
+            if held is not None and _sort_key(held) > _sort_key(most):
+                raise VersionConflict(f"table {write.table}: {attribute} is above {most}")
 
     def _apply(self, write: Write) -> None:
         table = self._table(write.table)
@@ -320,14 +324,15 @@ class MemorySink:
         if self.is_down:
             raise self.is_down
         failed = (self._on_write(predictions) if self._on_write else None) or {}
-        taken = [p for position, p in enumerate(predictions) if position not in failed]
-        written = 0
-        for prediction in newest_by_identity(taken):
+        taken = {n: p for n, p in enumerate(predictions) if n not in failed}
+        for prediction in taken.values():
             held = self.rows.get(prediction.identity)
             if held is None or prediction.precedence > held.precedence:
                 self.rows[prediction.identity] = prediction
-                written += 1
-        return WriteReport(written, superseded=len(taken) - written, failed=failed)
+        superseded = {
+            n for n, p in taken.items() if self.rows[p.identity].precedence > p.precedence
+        }
+        return WriteReport(superseded, failed)
 
     async def ping(self) -> None:
         """Raise what `is_down` holds."""

@@ -1,9 +1,10 @@
-"""Batches by count or age: nobody is answered before the flush that holds their items."""
+"""Batches by weight or age: nobody is answered before the flush that holds their items."""
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any, Generic, TypeVar
+
+from penstock.runtime.lifecycle import Stop
 
 T = TypeVar("T")
 
@@ -20,10 +21,23 @@ class Batcher(Generic[T]):
     """
 
     def __init__(
-        self, flush: Flush[T], *, max_items: int, max_age_seconds: float, name: str
+        self,
+        flush: Flush[T],
+        *,
+        max_items: int,
+        max_age_seconds: float,
+        name: str,
+        weigh: Callable[[T], int] | None = None,
+        stop: Stop | None = None,
     ) -> None:
-        """Keep the limits; the first `add` starts the first batch."""
+        """Keep the limits; the first `add` starts the first batch.
+
+        With `weigh`, `max_items` bounds the sum of weights. Once `stop` is set no batch waits for
+        its age, so that a drain need not.
+        """
         self._flush = flush
+        self._weigh = weigh
+        self._stop = stop or Stop()
         self._max_items = max_items
         self._max_age_seconds = max_age_seconds
         self._name = name
@@ -43,23 +57,33 @@ class Batcher(Generic[T]):
 
     async def _join(self, items: Sequence[T]) -> "tuple[_Batch[T], int]":
         async with self._room:
-            await self._room.wait_for(lambda: self._has_room(len(items)))
+            weight = sum(map(self._weigh, items)) if self._weigh else len(items)
+            await self._room.wait_for(lambda: self._has_room(weight))
             batch = self._gathering
             if batch is None:
                 batch = self._gathering = _Batch[T](self._run, name=f"{self._name}.flush")
             offset = len(batch.items)
             batch.items.extend(items)
-            if len(batch.items) >= self._max_items:
+            batch.weight += weight
+            if batch.weight >= self._max_items:
                 batch.full.set()
             return batch, offset
 
-    def _has_room(self, count: int) -> bool:
+    def _has_room(self, weight: int) -> bool:
         batch = self._gathering
-        return batch is None or len(batch.items) + count <= self._max_items
+        if batch is None or batch.weight + weight <= self._max_items:
+            return True
+        batch.full.set()  # who waits for room must not wait for the age
+        return False
 
     async def _run(self, batch: "_Batch[T]") -> Mapping[int, str]:
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(batch.full.wait(), self._max_age_seconds)
+        full = asyncio.create_task(batch.full.wait(), name=f"{self._name}.full")
+        stopping = asyncio.create_task(self._stop.wait(), name=f"{self._name}.stopping")
+        await asyncio.wait(
+            {full, stopping}, timeout=self._max_age_seconds, return_when=asyncio.FIRST_COMPLETED
+        )
+        full.cancel()
+        stopping.cancel()
         async with self._flushing:
             async with self._room:
                 self._gathering = None
@@ -72,6 +96,7 @@ class _Batch(Generic[T]):
         self, run: Callable[["_Batch[T]"], Coroutine[Any, Any, Mapping[int, str]]], *, name: str
     ) -> None:
         self.items: list[T] = []
+        self.weight = 0
         self.full = asyncio.Event()
         self.flushed = asyncio.create_task(run(self), name=name)
         # Every caller may be gone when a flush fails: then nobody else looks at the error.
