@@ -1,0 +1,74 @@
+"""The faults of a proxy in front of PostgreSQL, seen by psycopg."""
+
+import time
+from collections.abc import AsyncIterator
+from urllib.parse import parse_qs, urlsplit
+
+import psycopg
+import pytest
+from penstock_local.faults.proxy import FaultProxy
+from penstock_local.faults.rules import Fault
+
+
+@pytest.fixture
+async def proxy(aurora_dsn: str) -> AsyncIterator[FaultProxy]:
+    (folder,) = parse_qs(urlsplit(aurora_dsn).query)["host"]
+    async with FaultProxy(target=f"unix://{folder}/.s.PGSQL.5432") as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def dsn(aurora_dsn: str, proxy: FaultProxy) -> str:
+    parts = urlsplit(aurora_dsn)
+    return f"postgresql://postgres@127.0.0.1:{proxy.port}{parts.path}?sslmode=disable"
+
+
+async def connect(dsn: str) -> psycopg.AsyncConnection:
+    return await psycopg.AsyncConnection.connect(dsn, autocommit=True, connect_timeout=5)
+
+
+async def count(connection: psycopg.AsyncConnection) -> int:
+    row = await (await connection.execute("SELECT count(*) FROM drops")).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+async def test_without_faults_sql_passes(dsn: str) -> None:
+    async with await connect(dsn) as connection:
+        cursor = await connection.execute("SELECT repeat('x', 300000)")
+        assert await cursor.fetchall() == [("x" * 300_000,)]
+
+
+async def test_delay_slows_every_statement(proxy: FaultProxy, dsn: str) -> None:
+    async with await connect(dsn) as connection:
+        proxy.set(Fault(kind="delay", seconds=0.2))
+        start = time.monotonic()
+        await connection.execute("SELECT 1")
+        assert time.monotonic() - start >= 0.2
+
+
+@pytest.mark.parametrize(("when", "rows"), [("before", 0), ("after", 1)])
+async def test_drop_loses_the_statement_or_only_its_answer(
+    proxy: FaultProxy, dsn: str, aurora_dsn: str, when: str, rows: int
+) -> None:
+    async with await connect(aurora_dsn) as direct:
+        await direct.execute("CREATE TABLE drops (at int)")
+        async with await connect(dsn) as connection:
+            proxy.set(Fault.model_validate({"kind": "drop", "count": 1, "when": when}))
+            with pytest.raises(psycopg.OperationalError):
+                await connection.execute("INSERT INTO drops VALUES (1)")
+        assert await count(direct) == rows
+        async with await connect(dsn) as connection:
+            assert await count(connection) == rows
+
+
+async def test_refuse_ends_connections_and_lets_no_new_ones_in(proxy: FaultProxy, dsn: str) -> None:
+    async with await connect(dsn) as connection:
+        proxy.set(Fault(kind="refuse"))
+        with pytest.raises(psycopg.OperationalError):
+            await connection.execute("SELECT 1")
+    with pytest.raises(psycopg.OperationalError, match="refused"):
+        await connect(dsn)
+    proxy.clear()
+    async with await connect(dsn) as connection:
+        await connection.execute("SELECT 1")
