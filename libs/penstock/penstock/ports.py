@@ -168,6 +168,14 @@ class KeyValueStore(Protocol):
         ...
 
 
+class Secrets(Protocol):
+    """Reads secrets by name."""
+
+    async def get(self, name: str) -> str:
+        """Return the text of a secret; raise NotFound where there is none."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class InvokeAnswer:
     """What an endpoint answered: the body, and the variant that made it."""

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 
-from penstock.domain.errors import UnknownEndpoint, UnknownObject, VersionConflict
+from penstock.domain.errors import NotFound, UnknownEndpoint, UnknownObject, VersionConflict
 from penstock.domain.predictions import Prediction
 from penstock.domain.time import Micros
 from penstock.ports import (
@@ -217,6 +217,20 @@ class MemoryObjectStore:
     async def delete(self, key: str) -> None:
         """Remove an object; removing none is fine."""
         self.objects.pop(key, None)
+
+
+class MemorySecrets:
+    """Secrets in a dict."""
+
+    def __init__(self, secrets: dict[str, str]) -> None:
+        """Keep the secrets by name."""
+        self.secrets = secrets
+
+    async def get(self, name: str) -> str:
+        """Return the text of a secret; raise NotFound where there is none."""
+        if name not in self.secrets:
+            raise NotFound(f"no secret is named {name}")
+        return self.secrets[name]
 
 
 @dataclass(slots=True)
