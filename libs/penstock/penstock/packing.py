@@ -7,6 +7,7 @@ measured; base64 keeps it a legal message body.
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate
+from operator import sub
 from typing import TypeVar
 
 import msgspec
@@ -63,12 +64,8 @@ def _opened(packed: Packed) -> bytes:
 
 def deltas(numbers: Iterable[int]) -> list[int]:
     """First number, then differences: times in a row compress to almost nothing."""
-    previous = 0
-    result = []
-    for number in numbers:
-        result.append(number - previous)
-        previous = number
-    return result
+    sequence = list(numbers)
+    return [*sequence[:1], *map(sub, sequence[1:], sequence)]
 
 
 def from_deltas(differences: Iterable[int]) -> list[int]:

@@ -1,6 +1,8 @@
 """Topic `readings`: packs of many readings of any gateways, and of the items that were refused."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
 
 import msgspec
 
@@ -10,6 +12,8 @@ from penstock.domain.readings import Quality, RawQuality, Reading, ReadingFlag, 
 from penstock.domain.readings import Sequence as SequenceReading
 from penstock.domain.time import Micros
 from penstock.packing import Packed, deltas, from_deltas, pack_columns, unpack_columns
+
+V = TypeVar("V")
 
 VERSION = 1
 READINGS = "readings"
@@ -102,6 +106,96 @@ def to_columns(
         flags=flags if any(flags) else [],
         sequences=rows,
     )
+
+
+@dataclass(slots=True)
+class ReadingBlock:
+    """Readings of one gateway by column, accepted at one moment; an empty column is its default.
+
+    What a door has in hand after judging: no row object is made on the way to the wire.
+    """
+
+    gateway_id: GatewayId
+    accepted_at: Micros
+    tags: list[str]
+    at: list[int]
+    value: list[Value]
+    quality: list[int] = field(default_factory=list)
+    raw_quality: list[RawQuality] = field(default_factory=list)
+    flags: list[int] = field(default_factory=list)
+
+    def rows(self, start: int, stop: int) -> "ReadingBlock":
+        """Cut some rows out."""
+        if start == 0 and stop >= len(self.tags):
+            return self
+        cut = slice(start, stop)
+        return ReadingBlock(
+            self.gateway_id, self.accepted_at, self.tags[cut], self.at[cut], self.value[cut],
+            self.quality[cut], self.raw_quality[cut], self.flags[cut],
+        )  # fmt: skip
+
+    def only(self, rows: list[int]) -> "ReadingBlock":
+        """Pick some rows."""
+        return ReadingBlock(
+            self.gateway_id, self.accepted_at, _picked(self.tags, rows), _picked(self.at, rows),
+            _picked(self.value, rows), _picked(self.quality, rows),
+            _picked(self.raw_quality, rows), _picked(self.flags, rows),
+        )  # fmt: skip
+
+
+def _picked(column: list[V], rows: list[int]) -> list[V]:
+    return [column[row] for row in rows] if column else []
+
+
+class _PathNumbers(dict[str, int]):
+    """Positions of one gateway's paths in the dictionary of a pack; a new path is added."""
+
+    def __init__(self, gateway: int, tags: list[tuple[int, str]]) -> None:
+        super().__init__()
+        self._gateway = gateway
+        self._tags = tags
+
+    def __missing__(self, path: str) -> int:
+        number = self[path] = len(self._tags)
+        self._tags.append((self._gateway, path))
+        return number
+
+
+def columns_of_blocks(blocks: Sequence[ReadingBlock]) -> ReadingColumns:
+    """Join blocks into the columns of one pack."""
+    tags: list[tuple[int, str]] = []
+    numbers: dict[str, _PathNumbers] = {}
+    tag: list[int] = []
+    at: list[int] = []
+    value: list[Value] = []
+    accepted_at: list[int] = []
+    for block in blocks:
+        paths = numbers.get(block.gateway_id)
+        if paths is None:
+            paths = numbers[block.gateway_id] = _PathNumbers(len(numbers), tags)
+        tag += map(paths.__getitem__, block.tags)
+        at += block.at
+        value += block.value
+        accepted_at += [block.accepted_at] * len(block.tags)
+    return ReadingColumns(
+        gateways=list(numbers),
+        tags=tags,
+        tag=tag,
+        at=deltas(at),
+        value=value,
+        accepted_at=deltas(accepted_at),
+        quality=_joined([(b.quality, len(b.tags)) for b in blocks], 0),
+        raw_quality=_joined([(b.raw_quality, len(b.tags)) for b in blocks], None),
+        flags=_joined([(b.flags, len(b.tags)) for b in blocks], 0),
+    )
+
+
+def _joined(columns: Iterable[tuple[list[V], int]], default: V) -> list[V]:
+    """Join columns that may each be left out; leave the whole out where all are."""
+    parts = list(columns)
+    if not any(column for column, _ in parts):
+        return []
+    return [item for column, count in parts for item in (column or [default] * count)]
 
 
 def readings_of(columns: ReadingColumns) -> Iterator[Reading]:
