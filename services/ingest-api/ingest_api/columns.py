@@ -1,0 +1,98 @@
+"""Lists of JSON objects to columns, whatever of the known spellings they use.
+
+This is the hot path of every body: one comprehension per column where all items are spelled
+alike, and the patient way only where they are not.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from ingest_api.document import Mark
+from ingest_api.payload_format import Parsed
+
+NAME_KEYS = ("tag", "path", "id", "name")
+VALUE_KEYS = ("value", "v")
+QUALITY_KEYS = ("quality", "q")
+TIME_KEYS = ("at", "ts", "t", "timestamp", "time")
+
+ENVELOPE_KEYS = ("readings", "values", "samples", "data")
+"""Members of an envelope that hold its readings."""
+RESERVED_KEYS = frozenset({*ENVELOPE_KEYS, "parameters", "entries", "metrics"})
+"""Members that make a document an envelope of some gateway, so they are never tags."""
+
+
+def column(items: Sequence[Any], keys: Sequence[str]) -> list[Any]:
+    """Take one member out of every item under whichever key it has; the first item's key leads."""
+    first = items[0] if items else None
+    keys_of_first = first if isinstance(first, dict) else {}
+    leading = next((key for key in keys if key in keys_of_first), None)
+    if leading is not None:
+        try:
+            return [item[leading] for item in items]
+        except (KeyError, TypeError):
+            keys = (leading, *(key for key in keys if key != leading))
+    elif not _mentions(items, keys):
+        return [Mark.MISSING] * len(items)
+    return [_member(item, keys) for item in items]
+
+
+def enveloped(document: Any) -> list[Any] | None:
+    """Items of an envelope: the first list under an envelope's key that is empty or names a tag."""
+    if isinstance(document, dict):
+        for key in ENVELOPE_KEYS:
+            items = document.get(key)
+            if isinstance(items, list) and (not items or any(map(names_a_tag, items))):
+                return items
+    return None
+
+
+def names_a_tag(item: Any) -> bool:
+    """Whether an item is an object that names its tag."""
+    return isinstance(item, dict) and any(key in item for key in NAME_KEYS)
+
+
+def columns_of(items: list[Any]) -> Parsed:
+    """Read items that name their tag."""
+    names = column(items, NAME_KEYS)
+    if Mark.MISSING in names:
+        names = [
+            name if isinstance(item, dict) else Mark.NOT_AN_OBJECT
+            for name, item in zip(names, items, strict=True)
+        ]
+    return _with_members(names, items)
+
+
+def columns_of_events(tags: list[Any], events: list[Any]) -> Parsed:
+    """Read events whose tags stand beside them."""
+    if not set(map(type, events)) <= {dict}:
+        tags = [
+            tag if isinstance(event, dict) else Mark.NOT_AN_OBJECT
+            for tag, event in zip(tags, events, strict=True)
+        ]
+    return _with_members(tags, events)
+
+
+def _with_members(tags: list[Any], items: list[Any]) -> Parsed:
+    return Parsed(
+        tags=tags,
+        values=column(items, VALUE_KEYS),
+        qualities=column(items, QUALITY_KEYS),
+        times=column(items, TIME_KEYS),
+        items=items,
+    )
+
+
+def _mentions(items: Sequence[Any], keys: Sequence[str]) -> bool:
+    """Whether any item has any of the keys; true as well where that cannot be told cheaply."""
+    try:
+        return not set().union(*items).isdisjoint(keys)
+    except TypeError:
+        return True
+
+
+def _member(item: Any, keys: Sequence[str]) -> Any:
+    if isinstance(item, dict):
+        for key in keys:
+            if key in item:
+                return item[key]
+    return Mark.MISSING

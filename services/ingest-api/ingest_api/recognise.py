@@ -1,0 +1,106 @@
+"""Which format a document has: forced by the gateway's setting, or the first that knows it."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from itertools import groupby
+from typing import Any
+
+from penstock.domain.errors import UnknownFormat
+from penstock.gateways import AUTO
+from penstock.plugins import discover
+
+from ingest_api import formats
+from ingest_api.document import Mark
+from ingest_api.payload_format import ParseContext, Parsed, PayloadFormat, Stray
+from ingest_api.reasons import Reason
+
+ENTRY_POINTS = "penstock.formats"
+"""Entry points through which other distributions add formats."""
+
+
+def discovered_formats() -> dict[str, PayloadFormat]:
+    """Every format, ours and those of other distributions."""
+    return discover(formats, attribute="FORMAT", kind=PayloadFormat, group=ENTRY_POINTS)
+
+
+class Formats:
+    """The formats of a process in the order in which they are asked."""
+
+    def __init__(self, known: Mapping[str, PayloadFormat]) -> None:
+        """Order them."""
+        self._by_name = dict(known)
+        self._ordered = sorted(known.values(), key=lambda format_: (format_.order, format_.name))
+
+    def parse(self, document: Any, context: ParseContext, *, wanted: str = AUTO) -> Parsed:
+        """Read a document, or an array of documents, as `wanted` or as the first that knows it.
+
+        Raise UnknownFormat where none does, MalformedPayload where its format cannot read it.
+        """
+        candidates = self._candidates(wanted)
+        if isinstance(document, list):
+            return _parse_array(document, context, candidates)
+        found = _recognise(document, candidates)
+        if found is None:
+            names = ", ".join(format_.name for format_ in candidates)
+            raise UnknownFormat(f"the body has no shape that we know; tried {names}")
+        return found.parse(document, context)
+
+    def _candidates(self, wanted: str) -> list[PayloadFormat]:
+        if wanted == AUTO:
+            return self._ordered
+        if wanted not in self._by_name:
+            raise UnknownFormat(
+                f"the gateway is set to format {wanted}, which this server does not have; "
+                f"it has {', '.join(self._by_name)}"
+            )
+        return [self._by_name[wanted]]
+
+
+def _recognise(document: Any, candidates: list[PayloadFormat]) -> PayloadFormat | None:
+    return next((format_ for format_ in candidates if format_.recognises(document)), None)
+
+
+def _parse_array(
+    elements: list[Any], context: ParseContext, candidates: list[PayloadFormat]
+) -> Parsed:
+    known = [_recognise(element, candidates) for element in elements]
+    if elements and not any(known):
+        raise UnknownFormat("no element of the array has a shape that we know")
+    merged = Parsed()
+    # Neighbours of one format come together, so that flat readings still make columns.
+    for format_, pairs in groupby(zip(known, elements, strict=True), key=lambda pair: pair[0]):
+        for part in _parse_run(format_, [element for _, element in pairs], context):
+            _append(merged, part)
+    return merged
+
+
+def _parse_run(
+    format_: PayloadFormat | None, run: list[Any], context: ParseContext
+) -> list[Parsed]:
+    if format_ is None:
+        return [Parsed(strays=[Stray(0, Reason.UNKNOWN_SHAPE, element)]) for element in run]
+    if format_.parse_many is not None:
+        return [format_.parse_many(run, context)]
+    return [format_.parse(element, context) for element in run]
+
+
+def _append(merged: Parsed, part: Parsed) -> None:
+    """Add a part; an index counts the items of the whole array."""
+    rows = len(part.tags)
+    start = merged.count
+    merged.indexes += range(start, start + rows)
+    merged.items += part.items or [part.item(row) for row in range(rows)]
+    merged.tags += part.tags
+    merged.values += part.values
+    merged.qualities += part.qualities
+    merged.times += _with_batch_time(part)
+    for sequence in part.sequences:
+        merged.sequences.append(replace(sequence, index=merged.count))
+    for stray in part.strays:
+        merged.strays.append(replace(stray, index=merged.count))
+
+
+def _with_batch_time(part: Parsed) -> list[Any]:
+    if part.batch_time is Mark.MISSING:
+        return part.times
+    return [part.batch_time if time in (None, Mark.MISSING) else time for time in part.times]
