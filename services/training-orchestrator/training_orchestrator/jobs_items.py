@@ -3,6 +3,7 @@
 Times are ISO text in UTC: the state machine writes some of them, and an index sorts by them.
 """
 
+from collections.abc import Mapping
 from dataclasses import asdict
 
 from penstock.domain.datasets import Slice, SliceState
@@ -28,6 +29,7 @@ def job_item(job: Job) -> dict[str, object]:
     item = asdict(job)
     for name in _TIMES:
         item[name] = to_iso(item[name]) if item[name] is not None else None
+    item["history"] = list(job.history)
     return {**{k: v for k, v in item.items() if v is not None}, "listing": LISTING}
 
 
@@ -42,6 +44,7 @@ def job_of(item: Item) -> Job:
         "dataset_id": DatasetId(str(item["dataset_id"])),
         "status": JobStatus(str(item["status"])),
         "result": JobResult(str(item["result"])) if "result" in item else None,
+        "history": _entries(item.get("history")),
     }
     return Job(**known)  # type: ignore[arg-type]  # the store gives back what was put
 
@@ -100,6 +103,12 @@ def change_job(job: Job, **parts: object) -> Write:
     """Change a job that is still in this run and status."""
     require = {"run": job.run, "status": job.status.value}
     return Write(JOBS.name, job_key(job.job_id), set=parts, require=require)
+
+
+def _entries(value: object) -> tuple[Mapping[str, object], ...]:
+    return (
+        tuple(one for one in value if isinstance(one, Mapping)) if isinstance(value, list) else ()
+    )
 
 
 def _texts(value: object) -> list[str]:

@@ -1,36 +1,18 @@
-"""The fan-in: whatever order slices are settled in, and however often, the pull ends once."""
-
-import asyncio
-import random
-
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from penstock.adapters.memory import FakeClock, MemoryKeyValueStore
-from penstock.domain.datasets import Slice, SliceState
-from penstock.domain.errors import IllegalTransition, StoreUnavailable, UnknownJob, VersionConflict
-from penstock.domain.jobs import Job, JobStatus, PullVerdict, SliceOutcome, judge_pull
+from penstock.domain.errors import IllegalTransition, UnknownJob, VersionConflict
+from penstock.domain.jobs import Job, JobStatus
 from penstock.ports import Write
 from penstock.resources import JOBS
 from training_orchestrator.jobs_items import job_item, job_key, job_of
-from training_orchestrator.jobs_store import JobsStore, recipe_of
+from training_orchestrator.jobs_store import JobsStore
 
-from tests.unit.training_orchestrator.factories import JOB_ID, make_job, make_request
-
-DONE = SliceOutcome(SliceState.DONE, rows=100, bytes=2_000)
-FAILED = SliceOutcome(SliceState.FAILED, reason="503 from the source")
+from tests.unit.training_orchestrator.factories import JOB_ID, make_job
 
 
 async def stored(store: MemoryKeyValueStore, job: Job) -> Job:
     await store.write(Write(JOBS.name, job_key(job.job_id), put=job_item(job)))
     return job
-
-
-def outcome_of(piece: Slice, choice: int) -> SliceOutcome:
-    """Split some slices of the plan, fail some, and finish the rest."""
-    if choice == 0 and "." not in piece.slice_id:
-        return SliceOutcome(SliceState.SPLIT, children=piece.halves())
-    return FAILED if choice == 1 else DONE
 
 
 def test_a_job_survives_its_table() -> None:
@@ -43,107 +25,6 @@ def test_a_job_survives_its_table() -> None:
 async def test_an_unknown_job_is_told() -> None:
     with pytest.raises(UnknownJob, match="job-9"):
         await JobsStore(MemoryKeyValueStore(), FakeClock()).load("job-9")
-
-
-@given(seed=st.integers(0, 2**32), fails=st.booleans(), concurrency=st.integers(1, 6))
-def test_a_pull_ends_once_under_shuffled_and_doubled_deliveries(
-    seed: int, fails: bool, concurrency: int
-) -> None:
-    asyncio.run(_pull_to_its_end(random.Random(seed), fails=fails, concurrency=concurrency))
-
-
-async def _pull_to_its_end(chance: random.Random, *, fails: bool, concurrency: int) -> None:
-    store = MemoryKeyValueStore()
-    jobs = JobsStore(store, FakeClock())
-    job = await stored(store, make_job(concurrency=concurrency))
-    queue = list((await jobs.begin_pull(job)).to_send)
-    settled: set[str] = set()
-    while queue:
-        job = await jobs.load(JOB_ID)
-        assert judge_pull(job) is PullVerdict.GOES_ON
-        piece = chance.choice(queue)
-        if chance.random() < 0.7:
-            queue.remove(piece)  # else it is delivered again later
-        outcome = outcome_of(piece, chance.randrange(0, 4) if fails else chance.choice([0, 2]))
-        settlement = await jobs.settle(JOB_ID, piece.slice_id, outcome)
-        if piece.slice_id not in settled:
-            settled.add(piece.slice_id)
-            queue.extend(settlement.to_send)
-        if all(one.slice_id in settled for one in queue):
-            break
-    job = await jobs.load(JOB_ID)
-    states = [one.state async for one in jobs.slices(job)]
-    assert job.planned == job.released == recipe_of(job).pull.slice_count
-    assert job.open == 0
-    assert states.count(SliceState.OPEN) == 0
-    assert job.failed == states.count(SliceState.FAILED)
-    assert job.done == states.count(SliceState.DONE)
-    assert job.rows == 100 * job.done
-    expected = PullVerdict.FAILED if job.failed else PullVerdict.COMPLETE
-    assert judge_pull(job) is expected
-
-
-async def test_at_most_twice_the_concurrency_is_open() -> None:
-    store = MemoryKeyValueStore()
-    jobs = JobsStore(store, FakeClock())
-    job = await stored(store, make_job(concurrency=3))
-    queue = list((await jobs.begin_pull(job)).to_send)
-    assert len(queue) == 6
-    while queue:
-        settlement = await jobs.settle(JOB_ID, queue.pop(0).slice_id, DONE)
-        queue.extend(settlement.to_send)
-        assert settlement.job.open == len(queue) <= 6
-
-
-async def test_a_repeat_tells_again_what_the_first_time_opened() -> None:
-    """Whoever settles and dies before sending leaves a redelivery that sends in its place."""
-    store = MemoryKeyValueStore()
-    jobs = JobsStore(store, FakeClock())
-    job = await stored(store, make_job(concurrency=1))
-    first, second = (await jobs.begin_pull(job)).to_send
-    once = await jobs.settle(JOB_ID, first.slice_id, DONE)
-    again = await jobs.settle(JOB_ID, first.slice_id, FAILED)
-    assert again == once
-    assert again.job.failed == 0
-    (third,) = once.to_send
-    await jobs.settle(JOB_ID, third.slice_id, DONE)
-    assert (await jobs.settle(JOB_ID, first.slice_id, DONE)).to_send == ()
-    assert (await jobs.slice(job, second.slice_id)).state is SliceState.OPEN
-
-
-async def test_fetchers_that_meet_on_the_job_all_get_through() -> None:
-    store = MemoryKeyValueStore()
-    jobs = JobsStore(store, FakeClock())
-    job = await stored(store, make_job(concurrency=20))
-    pieces = (await jobs.begin_pull(job)).to_send
-    await asyncio.gather(*(jobs.settle(JOB_ID, piece.slice_id, DONE) for piece in pieces))
-    after = await jobs.load(JOB_ID)
-    assert (after.open, after.done, after.planned) == (0, 16, 16)
-
-
-async def test_slices_settled_after_a_stop_release_no_more() -> None:
-    store = MemoryKeyValueStore()
-    jobs = JobsStore(store, FakeClock())
-    job = await stored(store, make_job(concurrency=2))
-    settlement = await jobs.begin_pull(job)
-    await jobs.move(settlement.job, JobStatus.STOPPED, reason="asked by an operator")
-    after = await jobs.settle(JOB_ID, settlement.to_send[0].slice_id, DONE)
-    assert after.to_send == ()
-    assert after.job.open == 3
-    assert after.job.status is JobStatus.STOPPED
-
-
-async def test_failed_slices_are_opened_again_for_a_retry() -> None:
-    store = MemoryKeyValueStore()
-    jobs = JobsStore(store, FakeClock())
-    job = await stored(store, make_job(concurrency=2))
-    for piece in (await jobs.begin_pull(job)).to_send[:3]:
-        await jobs.settle(JOB_ID, piece.slice_id, FAILED)
-    await jobs.reopen_failed(await jobs.load(JOB_ID))
-    after = await jobs.load(JOB_ID)
-    states = [one.state async for one in jobs.slices(after)]
-    assert after.failed == 0
-    assert after.open == states.count(SliceState.OPEN) == len(states)
 
 
 async def test_a_late_failure_never_replaces_a_success() -> None:
@@ -167,15 +48,26 @@ async def test_every_move_leaves_an_event() -> None:
     assert told["reason"] == "AlgorithmError: no rows"
 
 
-async def test_a_job_that_is_written_by_too_many_is_tried_again_later() -> None:
-    def refuse(write: Write) -> None:
-        if write.table == JOBS.name and "open" in write.add:
-            raise VersionConflict("lost again")
+async def test_a_write_on_an_older_run_or_status_is_refused() -> None:
+    jobs = JobsStore(store := MemoryKeyValueStore(), FakeClock())
+    old = await stored(store, make_job(status=JobStatus.TRAINING))
+    await jobs.move(old, JobStatus.FAILED)
+    with pytest.raises(VersionConflict):
+        await jobs.note(old, generation=2)
 
-    store = MemoryKeyValueStore()
-    jobs = JobsStore(store, FakeClock())
-    job = await stored(store, make_job(request=make_request()))
-    (first, *_) = (await jobs.begin_pull(job)).to_send
-    store.on_write = refuse
-    with pytest.raises(StoreUnavailable, match="too many"):
-        await jobs.settle(JOB_ID, first.slice_id, DONE)
+
+async def test_a_retry_is_another_run_and_forgets_how_the_last_one_ended() -> None:
+    jobs = JobsStore(store := MemoryKeyValueStore(), FakeClock())
+    failed = await stored(
+        store,
+        make_job(
+            status=JobStatus.FAILED, reason="no rows", generation=3, model_version="v4", done=7
+        ),
+    )
+    job = await jobs.next_run(failed, dataset_ready=True)
+    assert (job.run, job.pull_run, job.generation, job.status) == (2, 1, 1, JobStatus.PENDING)
+    assert (job.reason, job.model_version, job.ended_at) == (None, None, None)
+    assert job.dataset_ready
+    assert job.done == 7
+    with pytest.raises(IllegalTransition, match="only FAILED or STOPPED"):
+        await jobs.next_run(job, dataset_ready=False)

@@ -1,6 +1,7 @@
-"""Endpoints and the variants behind them, and what SageMaker says of training jobs."""
+"""Endpoints and the variants behind them, and trainings, as their host describes them."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from penstock.domain.time import Micros
@@ -18,17 +19,51 @@ class TrainingStatus(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Channel:
+    """One input of a training: a folder of files of one type."""
+
+    name: str
+    uri: str
+    content_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingOrder:
+    """Everything that a training is started with."""
+
+    name: str
+    image: str
+    channels: tuple[Channel, ...]
+    output_uri: str
+    hyperparameters: Mapping[str, str]
+    metric_patterns: Mapping[str, str]
+    instance_type: str
+    instance_count: int
+    volume_gb: int
+    max_runtime: Micros
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Training:
-    """A training job as SageMaker describes it."""
+    """A training as its host describes it."""
 
     name: str
     status: TrainingStatus
+    output_uri: str
     secondary_status: str = ""
     failure_reason: str = ""
     artefact: str = ""
-    metrics: tuple[tuple[str, float], ...] = ()
-    tags: tuple[tuple[str, str], ...] = ()
+    metrics: Mapping[str, float] = field(default_factory=dict)
     created_at: Micros | None = None
+
+
+_NOT_OUR_FAULT = ("InternalServerError", "CapacityError", "InsufficientCapacityError")
+
+
+def is_worth_another_try(training: Training) -> bool:
+    """Whether a failed training failed by its host, so that the same order may succeed."""
+    return training.failure_reason.startswith(_NOT_OUR_FAULT)
 
 
 class EndpointStatus(StrEnum):
@@ -81,6 +116,7 @@ class Endpoint:
     config: str
     failure_reason: str = ""
     variants: tuple[Variant, ...] = ()
+    changed_at: Micros | None = None
 
 
 class Deployment(StrEnum):

@@ -52,7 +52,8 @@ TRANSITIONS: Mapping[JobStatus, frozenset[JobStatus]] = {
     _S.PENDING: frozenset({_S.PULLING, _S.PREPARING, _S.FAILED, _S.STOPPED}),
     _S.PULLING: frozenset({_S.PREPARING, _S.FAILED, _S.STOPPED}),
     _S.PREPARING: frozenset({_S.TRAINING, _S.FAILED, _S.STOPPING}),
-    _S.TRAINING: frozenset({_S.EVALUATING, _S.FAILED, _S.STOPPING}),
+    # SageMaker may stop a training by itself, at its time limit or from its console.
+    _S.TRAINING: frozenset({_S.EVALUATING, _S.FAILED, _S.STOPPING, _S.STOPPED}),
     _S.EVALUATING: frozenset(
         {_S.AWAITING_APPROVAL, _S.DEPLOYING, _S.COMPLETED, _S.FAILED, _S.STOPPING}
     ),
@@ -96,7 +97,8 @@ class Job:
     plan that were written, `planned` (their number) is set when the last of them is; `open` counts
     the slices that may still change, `concurrency` how many the source bears at once. Slices belong
     to `pull_run`, the run that began the pull: a retry goes on with it, so that only what failed is
-    pulled again.
+    pulled again. `verdict` is the evaluation's as JSON, `asked_config` the endpoint configuration
+    that this run gave its endpoint.
     """
 
     job_id: JobId
@@ -119,11 +121,15 @@ class Job:
     rows: int = 0
     bytes: int = 0
     concurrency: int = 4
+    dataset_ready: bool = False
     stop_requested: bool = False
+    verdict: str | None = None
+    asked_config: str | None = None
     started_at: Micros | None = None
     ended_at: Micros | None = None
     progressed_at: Micros | None = None
     created_by: str = ""
+    history: tuple[Mapping[str, object], ...] = ()
 
     @property
     def slices_key(self) -> str:
