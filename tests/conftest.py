@@ -1,1 +1,1 @@
-pytest_plugins = ["tests.fixtures.data", "tests.fixtures.postgres"]
+pytest_plugins = ["tests.fixtures.data", "tests.fixtures.postgres", "tests.fixtures.stack"]

@@ -10,7 +10,7 @@ from penstock.plugins import discover
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """Another order over a table's items."""
+    """Another order over a table's items: `partition` is text, `sort` a number (a time)."""
 
     name: str
     partition: str
@@ -19,7 +19,7 @@ class Index:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A key-value table; keys are text, `ttl` names the attribute with its end in epoch seconds."""
+    """A key-value table; its keys are text, `ttl` names the attribute with its end in epoch s."""
 
     name: str
     partition: str

@@ -10,8 +10,8 @@ The meaning, in one place, for the worker here and for the dataset's SQL alike:
 - An aggregate `over` a span looks at the good samples of the last `over` before that limit.
   `std` is the population's; `delta` is last minus first; `age` is seconds from the newest seen
   sample to `t`, not below 0; `count` of nothing is 0, every other aggregate of nothing is missing.
-- A window is the last `samples` good samples of each feature's tag, oldest first, or with `context`
-  the last value of each of that many steps.
+- A window is the last `samples` good samples of each feature's tag, oldest first, looked for among
+  its last `2 * samples + 4` seen ones; or with `context` the last value of each of that many steps.
 - Missing is NaN. Uncertain samples count as good or as bad, as the definition says.
 """
 
@@ -19,12 +19,12 @@ import math
 import statistics
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
 from penstock.domain.errors import InvalidInput
-from penstock.domain.readings import Quality, Value, as_number
-from penstock.domain.time import HOUR, Micros, floor_to
+from penstock.domain.readings import Quality, Value, as_number, precedence
+from penstock.domain.time import HOUR, SECOND, Micros, floor_to
 
 
 class FrameMode(StrEnum):
@@ -50,7 +50,8 @@ class Aggregate(StrEnum):
 
 NEEDS_SPAN = frozenset(Aggregate) - {Aggregate.LAST, Aggregate.AGE}
 _SLACK = 4
-"""Samples kept per tag beyond what the newest frame needs, so that small disorder stays live."""
+_SLACK_SPAN = Micros(10 * SECOND)
+"""Samples, and span, kept per tag beyond what the newest frame needs: small disorder stays live."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +126,9 @@ class FrameDefinition:
         names = [feature.name for feature in self.features] or ["value"]
         return tuple(f"{name}[{i - length}]" for name in names for i in range(length))
 
-    def needed_samples(self) -> int:
-        """Samples of a tag that the newest frame needs, where it counts them."""
-        return max(1, self.samples)
+    def lookback(self) -> int:
+        """How many of the newest seen samples of a tag decide a frame, where it counts them."""
+        return 2 * self.samples + _SLACK if self.samples else 1
 
     def needed_span(self) -> Micros:
         """How far back before its event time a frame looks by time."""
@@ -143,38 +144,53 @@ class FrameDefinition:
         return Micros(event_time + max(self.every, 1))
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class Sample:
     """One value of a tag as a frame sees it."""
 
     at: Micros
     accepted_at: Micros
-    value: Value = field(compare=False)
-    quality: Quality = field(compare=False)
+    value: Value
+    quality: Quality
+
+    def supersedes(self, other: "Sample") -> bool:
+        """Whether this one counts where both are of one tag and time."""
+        mine = precedence(self.accepted_at, self.quality, self.value)
+        return mine > precedence(other.accepted_at, other.quality, other.value)
+
+
+NEVER = Micros(-(2**62))
+"""Before all times: nothing was let go yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class TagSamples:
     """Known samples of one tag in order of time, one per instant.
 
-    Samples at or before `trimmed_until` may have existed and been let go; -1 means none were.
+    Every sample that ever was after `trimmed_until` is held; those up to it may have been let go,
+    so one that a repeat brings back says nothing.
     """
 
     samples: tuple[Sample, ...] = ()
-    trimmed_until: Micros = Micros(-1)
+    trimmed_until: Micros = NEVER
 
     def merged(self, more: Sequence[Sample]) -> "TagSamples":
-        """Union by time, the later accepted winning, so that order and repeats do not matter."""
+        """Union by time, so that order and repeats do not matter; itself where nothing is new."""
         by_time = {sample.at: sample for sample in self.samples}
+        is_changed = False
         for sample in more:
             held = by_time.get(sample.at)
-            if held is None or sample.accepted_at > held.accepted_at:
+            if held is None or sample.supersedes(held):
                 by_time[sample.at] = sample
+                is_changed = True
+        if not is_changed:
+            return self
         return TagSamples(tuple(by_time[at] for at in sorted(by_time)), self.trimmed_until)
 
     def trimmed(self, *, keep: int, since: Micros) -> "TagSamples":
         """Let go of what is both older than `since` and beyond the newest `keep` samples."""
         cut = min(max(0, len(self.samples) - keep), self.index_at(since))
+        cut = max(cut, self.index_at(Micros(self.trimmed_until + 1)))
         if cut == 0:
             return self
         gone = max(self.trimmed_until, self.samples[cut - 1].at)
@@ -263,8 +279,9 @@ def _row_value(
     oldest = Micros(event_time - definition.max_staleness)
     newest = seen[-1] if seen else None
     is_age = feature.aggregate is Aggregate.AGE
-    let_go_since = newest is None or newest.at < known.trimmed_until
-    if known.trimmed_until >= 0 and let_go_since and (is_age or known.trimmed_until >= oldest):
+    let_go_since = newest is None or newest.at <= known.trimmed_until
+    matters = known.trimmed_until >= oldest or (is_age and known.trimmed_until > NEVER)
+    if let_go_since and matters:
         return NotHeld(feature.tag)
     if newest is None:
         return _MISSING
@@ -319,18 +336,18 @@ def aggregate_numbers(aggregate: Aggregate, numbers: Sequence[float]) -> float:
 def _last_samples(
     definition: FrameDefinition, feature: Feature, known: TagSamples, seen: Sequence[Sample]
 ) -> _Numbers | NotHeld | WarmingUp:
-    usable = [
-        sample
-        for sample in seen[-(2 * definition.samples + _SLACK) :]
-        if _usable(definition, sample) and not math.isnan(feature.number(sample.value))
-    ][-definition.samples :]
+    recent = [s for s in seen[-definition.lookback() :] if s.at > known.trimmed_until]
+    usable = [sample for sample in recent if _counts(definition, feature, sample)]
+    usable = usable[-definition.samples :]
     if len(usable) < definition.samples:
-        trimmed = known.trimmed_until >= 0
-        return NotHeld(feature.tag) if trimmed else WarmingUp(feature.tag)
-    if usable[0].at <= known.trimmed_until:
-        return NotHeld(feature.tag)
+        is_all = known.trimmed_until == NEVER or len(recent) == definition.lookback()
+        return WarmingUp(feature.tag) if is_all else NotHeld(feature.tag)
     worst = max(sample.quality for sample in usable)
     return _Numbers(tuple(feature.number(sample.value) for sample in usable), worst)
+
+
+def _counts(definition: FrameDefinition, feature: Feature, sample: Sample) -> bool:
+    return _usable(definition, sample) and not math.isnan(feature.number(sample.value))
 
 
 def _last_steps(
@@ -353,10 +370,28 @@ def _last_steps(
 
 
 def trim_for(
-    definitions: Sequence[FrameDefinition], known: TagSamples, newest: Micros
+    definitions: Sequence[FrameDefinition], tag: str, known: TagSamples, newest: Micros
 ) -> TagSamples:
-    """Keep of one tag only what the next frames of these definitions need, and a small slack."""
-    keep = max((definition.needed_samples() for definition in definitions), default=1) + _SLACK
-    spans = [d.needed_span() + max(d.every, 1) for d in definitions if d.needed_span()]
-    since = Micros(newest - max(spans)) if spans else Micros(newest + 1)
+    """Keep of one tag only what the next frames of these definitions need, and a small slack.
+
+    The newest frame, at `newest`, can be computed afterwards whatever was let go.
+    """
+    reading = [definition for definition in definitions if tag in definition.tags]
+    keep = max((_samples_to_keep(definition, tag, known) for definition in reading), default=0)
+    spans = [d.needed_span() + max(d.every, 1) for d in reading if d.needed_span()]
+    longest = max(spans, default=0)
+    since = Micros(newest - longest - min(longest, _SLACK_SPAN)) if spans else Micros(newest + 1)
     return known.trimmed(keep=keep, since=since)
+
+
+def _samples_to_keep(definition: FrameDefinition, tag: str, known: TagSamples) -> int:
+    if not definition.samples:
+        return 1 + _SLACK
+    features = [feature for feature in definition.features if feature.tag == tag]
+    most = definition.lookback() + _SLACK
+    usable = 0
+    for count, sample in enumerate(reversed(known.samples[-most:]), start=1):
+        usable += all(_counts(definition, feature, sample) for feature in features)
+        if usable == definition.samples + _SLACK:
+            return count
+    return most

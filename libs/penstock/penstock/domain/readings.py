@@ -28,9 +28,23 @@ class ReadingFlag(IntFlag):
     ASSUMED_QUALITY = 2
 
 
+def precedence(
+    accepted_at: Micros, quality: Quality, value: Value
+) -> tuple[int, int, int, float, str]:
+    """Order among values of one tag and time; the greatest counts, wherever they meet.
+
+    The later accepted wins. What follows only settles ties, so that no order of arrival matters.
+    """
+    if value is None:
+        return (accepted_at, quality, 0, 0.0, "")
+    if isinstance(value, str):
+        return (accepted_at, quality, 2, 0.0, value)
+    return (accepted_at, quality, 1, float(value), "")
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """Identity is (gateway_id, tag, at); on an equal identity the later `accepted_at` wins."""
+    """Identity is (gateway_id, tag, at); of one identity the greatest `precedence` counts."""
 
     gateway_id: GatewayId
     tag: TagPath
@@ -40,6 +54,11 @@ class Reading:
     accepted_at: Micros
     raw_quality: RawQuality = None
     flags: ReadingFlag = ReadingFlag.NONE
+
+    @property
+    def precedence(self) -> tuple[int, int, int, float, str]:
+        """Order among readings of one identity: the later accepted wins."""
+        return precedence(self.accepted_at, self.quality, self.value)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,53 @@
+"""The real adapters keep the promises that the memory ones keep."""
+
+from penstock.adapters.aws import aws_clients
+from penstock.adapters.dynamodb import DynamoStore
+from penstock.adapters.s3 import S3ObjectStore
+from penstock.adapters.sns import SnsPublisher, topic_arn
+from penstock.adapters.sqs import SqsReceiver, open_publisher, open_receiver, queue_url
+from penstock.resources import ARCHIVE, physical_name
+
+from tests.contract.port_suites import check_key_value_store, check_object_store, check_queue
+
+REGION = "eu-west-1"
+
+
+async def test_dynamodb_keeps_the_contract(name_prefix: str) -> None:
+    async with aws_clients(REGION) as clients:
+        await check_key_value_store(DynamoStore(await clients.dynamodb(), name_prefix))
+
+
+async def test_s3_keeps_the_contract(name_prefix: str) -> None:
+    async with aws_clients(REGION) as clients:
+        bucket = physical_name(name_prefix, ARCHIVE.name)
+        await check_object_store(S3ObjectStore(await clients.s3(), bucket))
+
+
+async def test_sqs_keeps_the_contract(name_prefix: str) -> None:
+    async with aws_clients(REGION) as clients:
+        sqs = await clients.sqs()
+        queue, dead = (physical_name(name_prefix, name) for name in ("commands", "commands-dlq"))
+        receiver = await open_receiver(sqs, queue=queue, dead_letter_queue=dead)
+        dead_letters = SqsReceiver(sqs, await queue_url(sqs, dead))
+        await check_queue(await open_publisher(sqs, queue), receiver, dead_letters)
+
+
+async def test_a_topic_copies_each_body_to_every_subscriber_raw(name_prefix: str) -> None:
+    async with aws_clients(REGION) as clients:
+        sqs = await clients.sqs()
+        sns = await clients.sns()
+        publisher = SnsPublisher(sns, await topic_arn(sns, physical_name(name_prefix, "readings")))
+        await publisher.ping()
+        bodies = [f"pack {n} " + "x" * 60_000 for n in range(6)]  # two calls: 256 KiB each at most
+        assert all(outcome.is_durable for outcome in await publisher.publish(bodies))
+        for name in ("inference", "archive"):
+            receiver = SqsReceiver(sqs, await queue_url(sqs, physical_name(name_prefix, name)))
+            seen: set[str] = set()
+            while len(seen) < len(bodies):
+                deliveries = await receiver.receive(at_most=10, wait_seconds=5)
+                assert deliveries, "a copy is missing"
+                for delivery in deliveries:
+                    await delivery.ack()
+                    if "canary" not in delivery.body[:300]:
+                        seen.add(delivery.body)
+            assert seen == set(bodies)
