@@ -1,0 +1,29 @@
+"""The newest live prediction of each asset and binding, from its table."""
+
+from typing import Any
+
+from penstock.domain.time import Micros, to_iso
+from penstock.ports import KeyValueStore
+from penstock.resources import LATEST
+
+_TIMES = frozenset({"event_time", "received_at", "predicted_at", "stored_at"})
+
+
+async def read_latest(
+    store: KeyValueStore, *, asset: str | None, binding: str | None
+) -> list[dict[str, Any]]:
+    """Read the items of one asset, or of all; times as ISO."""
+    if asset is not None:
+        rows = store.query(LATEST.name, {"asset": asset})
+    else:
+        rows = store.scan(LATEST.name)
+    found = [_shown(row) async for row in rows if binding is None or row["binding"] == binding]
+    return sorted(found, key=lambda item: (str(item["asset"]), str(item["binding"])))
+
+
+def _shown(row: dict[str, object]) -> dict[str, Any]:
+    return {
+        key: to_iso(Micros(value)) if key in _TIMES and isinstance(value, int) else value
+        for key, value in row.items()
+        if not isinstance(value, bytes)
+    }

@@ -1,0 +1,16 @@
+"""Settings of the console, from variables that start with CONSOLE_."""
+
+from penstock.runtime.settings import AuroraSettings, CoreSettings
+from pydantic_settings import SettingsConfigDict
+
+
+class Settings(CoreSettings):
+    """Where the console listens and what it reads."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="CONSOLE_", env_nested_delimiter="__", frozen=True, extra="ignore"
+    )
+
+    port: int = 8083
+    aurora: AuroraSettings
+    dead_letter_wait_seconds: float = 20.0

@@ -1,0 +1,163 @@
+"""The admin API over the real stores, by its public doors."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+from console.app import create_app
+from console.settings import Settings
+from penstock.adapters.aws import aws_clients
+from penstock.adapters.s3 import S3ObjectStore
+from penstock.adapters.sqs import open_publisher
+from penstock.resources import ARCHIVE, physical_name
+from penstock.runtime.settings import AuroraSettings
+from pydantic import SecretStr
+
+from tests.fixtures.http import lifespan_of
+
+ADMIN = {"authorization": "Bearer the-admin"}
+VIEWER = {"authorization": "Bearer the-viewer"}
+PUMP = {"site": "SITE01", "asset_type": "pump", "prefixes": ["/SITE01/P-101"]}
+BINDING = {
+    "applies_to": {"asset_type": "pump"},
+    "model": {"name": "pump-failure"},
+    "frame": {"features": [{"name": "temp", "tag": "TEMP"}]},
+}
+
+
+@pytest.fixture
+async def console(name_prefix: str, aurora_dsn: str) -> AsyncIterator[httpx.AsyncClient]:
+    settings = Settings(
+        name_prefix=name_prefix,
+        aurora=AuroraSettings(dsn=SecretStr(aurora_dsn)),
+        api_tokens={"the-admin": "admin", "the-viewer": "viewer"},
+        dead_letter_wait_seconds=1.0,
+        drain_seconds=2.0,
+    )
+    app = create_app(settings)
+    async with (
+        lifespan_of(app),
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://console") as client,
+    ):
+        yield client
+
+
+async def test_no_route_but_health_answers_without_a_token(console: httpx.AsyncClient) -> None:
+    paths = (await console.get("/openapi.json")).json()["paths"]
+    for path, operations in paths.items():
+        for method in operations:
+            response = await console.request(method, path.replace("{", "").replace("}", ""))
+            is_health = path in {"/healthz", "/readyz", "/metrics"}
+            assert (response.status_code == 401) is not is_health, (method, path)
+    assert (await console.get("/readyz")).json() == {"status": "ready", "failed": {}}
+
+
+async def test_a_viewer_reads_and_changes_nothing(console: httpx.AsyncClient) -> None:
+    assert (await console.get("/v1/assets", headers=VIEWER)).status_code == 200
+    refused = await console.put("/v1/assets/P-101", json=PUMP, headers=VIEWER)
+    assert refused.status_code == 403
+    assert "admin" in refused.json()["detail"]
+
+
+async def test_assets_are_written_under_their_names(console: httpx.AsyncClient) -> None:
+    put = await console.put("/v1/assets/P-101", json=PUMP, headers=ADMIN)
+    assert put.status_code == 200, put.text
+    await console.put("/v1/assets/P-101", json=PUMP, headers=ADMIN)
+    listed = (await console.get("/v1/assets?asset_type=pump", headers=VIEWER)).json()["items"]
+    assert listed == [{"name": "P-101", **PUMP}]
+    wrong = await console.put("/v1/assets/P-101", json={"name": "P-102", **PUMP}, headers=ADMIN)
+    assert wrong.status_code == 422
+    unknown = await console.put("/v1/assets/P-9", json={**PUMP, "sites": []}, headers=ADMIN)
+    assert unknown.json()["detail"][0]["path"] == "body.sites"
+
+
+async def test_a_tag_is_given_to_a_known_asset_only(console: httpx.AsyncClient) -> None:
+    await console.put("/v1/assets/P-101", json=PUMP, headers=ADMIN)
+    tag = {"path": "/OLD/T1", "asset": "P-101", "name": "TEMP"}
+    assert (await console.put("/v1/tags", json={"tags": [tag]}, headers=ADMIN)).status_code == 200
+    refused = await console.put(
+        "/v1/tags", json={"tags": [tag, {**tag, "asset": "P-7"}]}, headers=ADMIN
+    )
+    assert refused.status_code == 404
+    listed = (await console.get("/v1/tags?asset=P-101", headers=VIEWER)).json()["items"]
+    assert listed == [{"gateway_id": None, **tag}]
+
+
+async def test_a_binding_is_edited_safely(console: httpx.AsyncClient) -> None:
+    await console.put("/v1/assets/P-101", json=PUMP, headers=ADMIN)
+    path = "/v1/bindings/pump-failure"
+    dry = await console.put(f"{path}?dry_run=true", json=BINDING, headers=ADMIN)
+    assert dry.json()["assets"] == ["P-101"]
+    first = await console.put(path, json=BINDING, headers=ADMIN)
+    assert first.json()["trigger"]["on"] == "any", "an answer shows every default"
+    etag = first.headers["etag"]
+    changed = {**BINDING, "grace": "2h"}
+    edit = await console.put(path, json=changed, headers={**ADMIN, "if-match": etag})
+    assert edit.status_code == 200
+    stale = await console.put(path, json=BINDING, headers={**ADMIN, "if-match": etag})
+    assert stale.status_code == 409
+    paused = await console.post(f"{path}/pause", headers=ADMIN)
+    assert (paused.json()["state"], paused.json()["grace"]) == ("paused", "2h")
+
+
+async def test_a_frame_whose_state_would_be_huge_is_refused(console: httpx.AsyncClient) -> None:
+    feature = {"name": "mean", "tag": "TEMP", "agg": "mean", "over": "7d"}
+    body = {**BINDING, "frame": {"every": "1m", "features": [feature]}}
+    refused = await console.put("/v1/bindings/huge", json=body, headers=ADMIN)
+    assert refused.status_code == 422
+    assert "KiB" in refused.json()["detail"]
+
+
+async def test_a_gateway_key_is_shown_once(console: httpx.AsyncClient) -> None:
+    await console.put("/v1/gateways/gw-7", json={"paths": ["/SITE01"]}, headers=ADMIN)
+    key = (await console.post("/v1/gateways/gw-7/keys", headers=ADMIN)).json()
+    assert key["key"].startswith("psk_gw-7_")
+    shown = await console.get("/v1/gateways/gw-7", headers=ADMIN)
+    assert key["key"] not in shown.text
+    assert [k["key_id"] for k in shown.json()["keys"]] == [key["key_id"]]
+    gone = await console.delete(f"/v1/gateways/gw-7/keys/{key['key_id']}", headers=ADMIN)
+    assert gone.status_code == 204
+    assert (await console.get("/v1/gateways/gw-7", headers=ADMIN)).json()["keys"] == []
+
+
+async def test_a_dead_letter_is_drained_and_shown_with_its_reason(
+    console: httpx.AsyncClient, name_prefix: str
+) -> None:
+    async with aws_clients("eu-west-1") as clients:
+        dead = await open_publisher(await clients.sqs(), f"{name_prefix}-inference-dlq")
+        await dead.dead_letter('{"version":1}', reason="UnknownEndpoint: no endpoint pump-9")
+    async with asyncio.timeout(20):
+        while not (
+            items := (await console.get("/v1/dead-letters", headers=VIEWER)).json()["items"]
+        ):
+            await asyncio.sleep(0.05)
+    (letter,) = items
+    assert letter["queue"] == "inference-dlq"
+    whole = (await console.get(f"/v1/dead-letters/{letter['id']}", headers=VIEWER)).json()
+    assert whole["body"] == '{"version":1}'
+    assert whole["reason"] == "UnknownEndpoint: no endpoint pump-9"
+    by_queue = await console.get("/v1/dead-letters?queue=inference-dlq", headers=VIEWER)
+    assert len(by_queue.json()["items"]) == 1
+
+
+async def test_quarantine_is_listed_by_day_and_shown_by_id(
+    console: httpx.AsyncClient, name_prefix: str
+) -> None:
+    line = (
+        '{"gateway_id":"gw-7","request_id":"r1","index":3,"reason":"not_finite",'
+        '"item":"{}","accepted_at":"2026-11-20T12:00:00Z"}\n'
+    )
+    async with aws_clients("eu-west-1") as clients:
+        archive = S3ObjectStore(await clients.s3(), physical_name(name_prefix, ARCHIVE.name))
+        for hour in ("11", "12"):
+            key = f"quarantine/dt=2026-11-20/hour={hour}/p1.jsonl"
+            await archive.put(key, (line * 2).encode())
+    listing = "/v1/quarantine?day=2026-11-20&limit=2"
+    first = (await console.get(listing, headers=VIEWER)).json()
+    assert [item["reason"] for item in first["items"]] == ["not_finite"] * 2
+    second = (await console.get(f"{listing}&cursor={first['next']}", headers=VIEWER)).json()
+    ids = {item["id"] for item in first["items"] + second["items"]}
+    assert len(ids) == 4
+    shown = await console.get(f"/v1/quarantine/{ids.pop()}", headers=VIEWER)
+    assert shown.json()["index"] == 3
