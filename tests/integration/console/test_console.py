@@ -128,10 +128,10 @@ async def test_a_dead_letter_is_drained_and_shown_with_its_reason(
         dead = await open_publisher(await clients.sqs(), f"{name_prefix}-inference-dlq")
         await dead.dead_letter('{"version":1}', reason="UnknownEndpoint: no endpoint pump-9")
     async with asyncio.timeout(20):
-        while not (
-            items := (await console.get("/v1/dead-letters", headers=VIEWER)).json()["items"]
-        ):
+        items: list[dict[str, str]] = []
+        while not items:
             await asyncio.sleep(0.05)
+            items = (await console.get("/v1/dead-letters", headers=VIEWER)).json()["items"]
     (letter,) = items
     assert letter["queue"] == "inference-dlq"
     whole = (await console.get(f"/v1/dead-letters/{letter['id']}", headers=VIEWER)).json()
