@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO
@@ -14,6 +15,14 @@ from penstock_client.csv_rows import CsvRow, tag_of
 from penstock_client.errors import ApiError, Unreachable
 
 _WORTH_RETRYING = frozenset({429, 500, 502, 503, 504})
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """A body as a gateway sends it, and what stands in it, reading by reading, for the log."""
+
+    body: object
+    readings: Sequence[dict[str, object]]
 
 
 @dataclass(slots=True)
@@ -35,7 +44,8 @@ class GatewaySender:
     """Posts to `/v1/readings` under one gateway's key.
 
     A request that got no answer, 429 or 5xx is sent again until `patience_seconds` are over:
-    repeats are harmless. The log has one JSON line per request that was answered 200.
+    repeats are harmless. The log has one JSON line per request that was answered 200, with every
+    reading in it (a sequence is a reading whose value is a list), for whoever checks afterwards.
     """
 
     def __init__(
@@ -75,15 +85,15 @@ class GatewaySender:
         if self._log:
             self._log.close()
 
-    def send(self, body: Any) -> dict[str, Any]:
-        """Send one body until it is durable; raise ApiError where it is refused for good."""
-        content = json.dumps(body).encode()
+    def send(self, payload: Payload) -> dict[str, Any]:
+        """Send one payload until it is durable; raise ApiError where it is refused for good."""
+        content = json.dumps(payload.body).encode()
         deadline = time.monotonic() + self._patience_seconds
         while True:
             sent_at = time.time()
             response = self._post(content, deadline)
             if response is not None and response.status_code == 200:
-                return self._accepted(body, response.json(), sent_at)
+                return self._accepted(payload, response.json(), sent_at)
             if response is not None and response.status_code not in _WORTH_RETRYING:
                 raise _refused(response)
             if time.monotonic() > deadline:
@@ -100,14 +110,21 @@ class GatewaySender:
                 raise Unreachable(f"{self._client.base_url} does not answer: {error}") from error
             return None
 
-    def _accepted(self, body: object, answer: dict[str, Any], sent_at: float) -> dict[str, Any]:
+    def _accepted(self, payload: Payload, answer: dict[str, Any], sent_at: float) -> dict[str, Any]:
         self.totals.requests += 1
         self.totals.accepted += int(answer["accepted"])
         for reason, count in answer.get("by_reason", {}).items():
             held = self.totals.rejected_by_reason.get(reason, 0)
             self.totals.rejected_by_reason[reason] = held + int(count)
         if self._log:
-            line = {"sent_at": sent_at, "answered_at": time.time(), "answer": answer, "body": body}
+            line = {
+                "request_id": answer.get("request_id"),
+                "sent_at": sent_at,
+                "answered_at": time.time(),
+                "status": 200,
+                "answer": answer,
+                "readings": payload.readings,
+            }
             self._log.write(json.dumps(line) + "\n")
             self._log.flush()
         return answer
@@ -131,25 +148,46 @@ def _refused(response: httpx.Response) -> ApiError:
     return ApiError(response.status_code, str(body.get("error", "Refused")), detail)
 
 
-def compact_body(rows: Sequence[CsvRow], prefix: str) -> dict[str, list[dict[str, object]]]:
+def compact_payload(rows: Sequence[CsvRow], prefix: str) -> Payload:
     """Write rows as N3uron's compact shape: events by tag path; an empty field is bad quality."""
     events: dict[str, list[dict[str, object]]] = {}
     for row in rows:
-        at_ms = round(row.at.timestamp() * 1000)
         for column, value in row.values.items():
             quality = 0 if value is None else 192
-            event: dict[str, object] = {"v": value, "q": quality, "ts": at_ms}
+            event: dict[str, object] = {"v": value, "q": quality, "ts": _milliseconds(row.at)}
             events.setdefault(tag_of(prefix, column), []).append(event)
-    return events
+    readings = [
+        {"tag": tag, "value": event["v"], "quality": event["q"], "at": _iso(event["ts"])}
+        for tag, of_tag in events.items()
+        for event in of_tag
+    ]
+    return Payload(events, readings)
 
 
-def sequence_body(
-    rows: Sequence[CsvRow], *, column: str, sensor: str, model: str
-) -> dict[str, object]:
-    """Write the values of one column as a sequence at the time of the last row."""
-    return {
-        "timestamp": round(rows[-1].at.timestamp() * 1000),
-        "sensor": sensor,
-        "model": model,
-        "data": [row.values[column] for row in rows],
-    }
+def sequences_payload(
+    windows: Sequence[Sequence[CsvRow]], *, column: str, sensor: str, model: str
+) -> Payload:
+    """Write the values of one column as sequences, each at the time of its last row."""
+    bodies = [
+        {
+            "timestamp": _milliseconds(rows[-1].at),
+            "sensor": sensor,
+            "model": model,
+            "data": [row.values[column] for row in rows],
+        }
+        for rows in windows
+    ]
+    readings = [
+        {"tag": sensor, "value": body["data"], "quality": None, "at": _iso(body["timestamp"])}
+        for body in bodies
+    ]
+    return Payload(bodies if len(bodies) > 1 else bodies[0], readings)
+
+
+def _milliseconds(at: datetime) -> int:
+    return round(at.timestamp() * 1000)
+
+
+def _iso(milliseconds: object) -> str:
+    at = datetime.fromtimestamp(int(str(milliseconds)) / 1000, UTC)
+    return at.isoformat(timespec="milliseconds")

@@ -5,10 +5,10 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from penstock_client.csv_rows import CsvRow
-from penstock_client.gateway import GatewaySender, compact_body, sequence_body
+from penstock_client.gateway import GatewaySender, compact_payload, sequences_payload
 
 T = TypeVar("T")
 OnSent = Callable[[int], None]
@@ -58,7 +58,7 @@ def send_readings(
     """Send rows as readings in N3uron's compact shape, `batch` rows a request."""
     for group in _batched(rows, batch):
         pace.hold(group[-1])
-        sender.send(compact_body(group, prefix))
+        sender.send(compact_payload(group, prefix))
         on_sent(len(group))
 
 
@@ -77,11 +77,10 @@ def send_sequences(
     """
     for group in _batched(_windows(rows, options.window), batch):
         pace.hold(group[-1][-1])
-        bodies: list[dict[str, Any]] = [
-            sequence_body(window, column=options.column, sensor=options.sensor, model=options.model)
-            for window in group
-        ]
-        sender.send(bodies if len(bodies) > 1 else bodies[0])
+        payload = sequences_payload(
+            group, column=options.column, sensor=options.sensor, model=options.model
+        )
+        sender.send(payload)
         on_sent(len(group))
 
 

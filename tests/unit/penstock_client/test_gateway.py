@@ -7,7 +7,7 @@ import httpx
 import pytest
 from penstock_client.csv_rows import CsvRow
 from penstock_client.errors import ApiError, Unreachable
-from penstock_client.gateway import GatewaySender, compact_body
+from penstock_client.gateway import GatewaySender, Payload, compact_payload
 from penstock_client.sending import Pace, SequenceOptions, send_readings, send_sequences
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
@@ -39,12 +39,20 @@ def accept_all(request: httpx.Request) -> httpx.Response:
 
 
 def test_rows_travel_in_the_compact_shape() -> None:
-    body = compact_body(ROWS[:2], "/SITE01/P-101/")
+    payload = compact_payload(ROWS[:2], "/SITE01/P-101/")
+    body = payload.body
+    assert isinstance(body, dict)
     assert body["/SITE01/P-101/TEMP"] == [
         {"v": 70, "q": 192, "ts": 1793491200000},
         {"v": 71, "q": 192, "ts": 1793491201000},
     ]
     assert body["/SITE01/P-101/NOTE"][0] == {"v": None, "q": 0, "ts": 1793491200000}
+    assert payload.readings[1] == {
+        "tag": "/SITE01/P-101/TEMP",
+        "value": 71,
+        "quality": 192,
+        "at": "2026-11-01T00:00:01.000+00:00",
+    }
 
 
 def test_busy_answers_are_tried_again_after_what_they_ask_for() -> None:
@@ -55,7 +63,7 @@ def test_busy_answers_are_tried_again_after_what_they_ask_for() -> None:
         httpx.Response(200, json={"accepted": 1, "by_reason": {}}),
     ])  # fmt: skip
     with sender_to(lambda _: next(answers), waits=waits) as sender:
-        sender.send({"/A/B": [{"v": 1}]})
+        sender.send(Payload({"/A/B": [{"v": 1}]}, []))
     assert waits == [2.0, 7.0]
     assert (sender.totals.requests, sender.totals.retries) == (1, 2)
 
@@ -71,7 +79,7 @@ def test_a_broken_connection_is_tried_again() -> None:
         return accept_all(request)
 
     with sender_to(answer) as sender:
-        assert sender.send({"/A/B": [{"v": 1}]})["accepted"] == 1
+        assert sender.send(Payload({"/A/B": [{"v": 1}]}, []))["accepted"] == 1
 
 
 def test_patience_ends() -> None:
@@ -79,13 +87,13 @@ def test_patience_ends() -> None:
         raise httpx.ConnectError("refused", request=request)
 
     with sender_to(answer, patience_seconds=0) as sender, pytest.raises(Unreachable):
-        sender.send({})
+        sender.send(Payload({}, []))
 
 
 def test_a_refusal_for_good_is_told_with_its_reason() -> None:
     refusal = httpx.Response(401, json={"error": "Unauthorized", "detail": "no such key"})
     with sender_to(lambda _: refusal) as sender, pytest.raises(ApiError, match="no such key"):
-        sender.send({})
+        sender.send(Payload({}, []))
 
 
 def test_the_log_has_every_reading_that_was_answered(tmp_path: Path) -> None:
@@ -95,8 +103,8 @@ def test_the_log_has_every_reading_that_was_answered(tmp_path: Path) -> None:
         send_readings(ROWS, sender, prefix="/P", batch=2, pace=Pace(0), on_sent=sent.append)
     lines = [json.loads(line) for line in log.read_text().splitlines()]
     assert sent == [2, 2, 1]
-    events = [event for line in lines for event in line["body"]["/P/TEMP"]]
-    assert [event["v"] for event in events] == [70, 71, 72, 73, 74]
+    readings = [r for line in lines for r in line["readings"] if r["tag"] == "/P/TEMP"]
+    assert [r["value"] for r in readings] == [70, 71, 72, 73, 74]
     assert sender.totals.accepted == 10
 
 
