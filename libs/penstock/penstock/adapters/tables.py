@@ -201,3 +201,6 @@ v_forecast_points = Table(
     Column("value", Double),
 )
 """One row per step and quantile of every live forecast."""
+
+ensure_partition = func.ensure_predictions_partition
+"""The data base's own function: makes the partition of a day, answers whether it was missing."""

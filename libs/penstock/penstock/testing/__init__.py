@@ -1,0 +1,1 @@
+"""Contract suites for plug-ins, so that one from another distribution is held to them too."""

@@ -1,0 +1,187 @@
+"""A Snowflake session: one connection in one thread of its own, every wait with a deadline."""
+
+import asyncio
+import contextlib
+import queue
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Annotated, Any, TypeVar
+
+import snowflake.connector
+from cryptography.hazmat.primitives import serialization
+from penstock.domain.errors import InvalidInput, StoreUnavailable
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from snowflake.connector.errors import Error as SnowflakeError
+
+T = TypeVar("T")
+
+Connection = Any
+"""`snowflake.connector.SnowflakeConnection`: the connector ships no types."""
+
+
+class SnowflakeSettings(BaseModel):
+    """Where Snowflake is and who we are: a key pair, or a password where keys can't be had."""
+
+    model_config = ConfigDict(frozen=True, populate_by_name=True)
+
+    account: str
+    user: str
+    password: SecretStr | None = None
+    private_key: SecretStr | None = None
+    private_key_passphrase: SecretStr | None = None
+    role: str | None = None
+    warehouse: str | None = None
+    database: str = "PENSTOCK"
+    schema_name: Annotated[str, Field(alias="schema")] = "PUBLIC"
+    host: str | None = None
+    port: int | None = None
+    protocol: str = "https"
+    connect_seconds: float = 30.0
+    statement_seconds: float = 120.0
+    network_seconds: int = 60
+    keep_alive: bool = False
+    create_tables: bool = True
+    can_remove: bool = True
+
+
+class SnowflakeSession:
+    """Runs work on one connection, and starts over with a new one after any error.
+
+    The connector blocks, retries inside and may outlive its own time-outs by minutes, so it works
+    in a thread that can be left behind: what it still does there is harmless when repeated.
+    """
+
+    def __init__(
+        self, settings: SnowflakeSettings, *, prepare: Callable[[Connection], None]
+    ) -> None:
+        """Keep the settings; `prepare` runs on each new connection."""
+        self._settings = settings
+        self._prepare = prepare
+        self._lock = asyncio.Lock()
+        self._thread: _Thread | None = None
+        self._connection: Connection | None = None
+
+    async def run(self, work: Callable[[Connection], T]) -> T:
+        """Connect where needed, then run `work`; raise StoreUnavailable where that fails."""
+        async with self._lock:
+            try:
+                connection = await self._connected()
+                return await self._call(lambda: work(connection), self._settings.statement_seconds)
+            except (SnowflakeError, OSError, StoreUnavailable) as error:
+                # Tokens expire (390114), sessions vanish (250001), transactions stay open: a new
+                # connection is the one answer that is right for all of them.
+                await self.close()
+                raise StoreUnavailable(f"snowflake: {error}") from error
+
+    async def close(self) -> None:
+        """Drop the connection; wait a little for its end, not more."""
+        connection, self._connection = self._connection, None
+        if connection is not None and self._thread is not None:
+            with contextlib.suppress(SnowflakeError, OSError, StoreUnavailable):
+                await self._call(lambda: _end(connection), 5.0)
+        if self._thread is not None:
+            self._thread.end()
+            self._thread = None
+
+    async def _connected(self) -> Connection:
+        if self._connection is None:
+            self._connection = await self._call(self._connect, self._settings.connect_seconds)
+        return self._connection
+
+    def _connect(self) -> Connection:
+        connection = snowflake.connector.connect(**connect_arguments(self._settings))
+        self._prepare(connection)
+        return connection
+
+    async def _call(self, work: Callable[[], T], seconds: float) -> T:
+        if self._thread is None:
+            self._thread = _Thread("snowflake")
+        try:
+            async with asyncio.timeout(seconds):
+                return await asyncio.wrap_future(self._thread.submit(work))
+        except TimeoutError as error:
+            self._thread.end()
+            self._thread = self._connection = None
+            raise StoreUnavailable(f"no answer within {seconds:g} s") from error
+
+
+def connect_arguments(settings: SnowflakeSettings) -> dict[str, Any]:
+    """Make the arguments of `snowflake.connector.connect`; raise InvalidInput without a secret."""
+    optional = {
+        "host": settings.host, "port": settings.port, "role": settings.role,
+        "warehouse": settings.warehouse, "password": _reveal(settings.password),
+    }  # fmt: skip
+    arguments: dict[str, Any] = {
+        name: value for name, value in optional.items() if value is not None
+    }
+    if settings.private_key is not None:
+        arguments.pop("password", None)
+        arguments["private_key"] = _private_key(settings.private_key, settings)
+    elif settings.password is None:
+        raise InvalidInput("snowflake needs a private key or a password")
+    return arguments | {
+        "account": settings.account,
+        "user": settings.user,
+        "database": settings.database,
+        "schema": settings.schema_name,
+        "protocol": settings.protocol,
+        "autocommit": False,
+        "login_timeout": max(1, int(settings.connect_seconds / 2)),
+        "network_timeout": settings.network_seconds,
+        "client_session_keep_alive": settings.keep_alive,
+        "application": "Penstock",
+        "session_parameters": {"QUERY_TAG": "penstock", "TIMEZONE": "UTC"},
+        "platform_detection_timeout_seconds": 0,  # else every login asks the cloud's metadata
+    }
+
+
+def _private_key(pem: SecretStr, settings: SnowflakeSettings) -> bytes:
+    # Environments and secret stores often carry the line ends of a PEM as backslash and n.
+    text = pem.get_secret_value().replace("\\n", "\n").encode()
+    passphrase = _reveal(settings.private_key_passphrase)
+    try:
+        key = serialization.load_pem_private_key(text, passphrase.encode() if passphrase else None)
+    except (ValueError, TypeError) as error:
+        raise InvalidInput("snowflake's private key cannot be read as PEM") from error
+    return key.private_bytes(
+        serialization.Encoding.DER,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+
+
+def _reveal(secret: SecretStr | None) -> str | None:
+    return secret.get_secret_value() if secret else None
+
+
+def _end(connection: Connection) -> None:
+    connection.rollback()
+    connection.close()
+
+
+class _Thread:
+    """A daemon thread that runs one thing after another: an executor's would hold up the exit."""
+
+    def __init__(self, name: str) -> None:
+        self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        threading.Thread(target=self._run, name=name, daemon=True).start()
+
+    def submit(self, work: Callable[[], T]) -> "Future[T]":
+        future: Future[T] = Future()
+
+        def run() -> None:
+            try:
+                future.set_result(work())
+            except Exception as error:  # noqa: BLE001  # raised where the future is awaited
+                future.set_exception(error)
+
+        self._work.put(run)
+        return future
+
+    def end(self) -> None:
+        self._work.put(None)
+
+    def _run(self) -> None:
+        while (work := self._work.get()) is not None:
+            work()
