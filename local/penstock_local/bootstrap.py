@@ -9,11 +9,11 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from rich.console import Console
 
 from penstock_local import aws_resources, canaries
 from penstock_local.aws_resources import Wanted
 from penstock_local.environment import PREFIX
+from penstock_local.status import console_of_ours
 
 MIGRATIONS = Path(__file__).parents[2] / "infra" / "alembic.ini"
 DSN_VARIABLE = "PENSTOCK_AURORA_DSN"
@@ -21,7 +21,7 @@ DSN_VARIABLE = "PENSTOCK_AURORA_DSN"
 
 def main() -> None:
     """Do all of it, or end with the first error."""
-    console = Console(highlight=False)
+    console = console_of_ours()
     migrate(os.environ[DSN_VARIABLE])
     console.print("Aurora is at the newest schema")
     summary = create_resources(os.environ.get("PENSTOCK_NAME_PREFIX", PREFIX))

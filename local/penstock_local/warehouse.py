@@ -27,11 +27,7 @@ from typing import Any
 
 import uvicorn
 
-DATABASE = "PENSTOCK"
-SCHEMA = "PUBLIC"
-ACCOUNT = "fakesnow"
-USER = "penstock"
-PASSWORD = "penstock"  # noqa: S105 - the stand-in takes any
+from penstock_local.addresses import SNOWFLAKE_DATABASE, SNOWFLAKE_SCHEMA
 
 
 def main() -> None:
@@ -60,15 +56,6 @@ def main() -> None:
         snowflake.duck_conn.close()
 
 
-def connection_of(port: int) -> dict[str, str | int]:
-    """Arguments of `snowflake.connector.connect`."""
-    return {
-        "account": ACCOUNT, "user": USER, "password": PASSWORD,
-        "host": "127.0.0.1", "port": port, "protocol": "http",
-        "database": DATABASE, "schema": SCHEMA,
-    }  # fmt: skip
-
-
 def open_databases(state_dir: Path) -> Any:
     """Open fakesnow over the databases in `state_dir`, all attached, so that `USE` finds each."""
     databases = state_dir / "databases"
@@ -76,10 +63,10 @@ def open_databases(state_dir: Path) -> Any:
     _keep_stages_in(state_dir / "stages")
     fakesnow = importlib.import_module("fakesnow.instance")
     snowflake = fakesnow.FakeSnow(db_path=databases)
-    names = {path.stem for path in databases.glob("*.db")} | {DATABASE}
+    names = {path.stem for path in databases.glob("*.db")} | {SNOWFLAKE_DATABASE}
     for name in sorted(names):
         # Connecting attaches the file, or makes a new one.
-        snowflake.connect(database=name, schema=SCHEMA).close()
+        snowflake.connect(database=name, schema=SNOWFLAKE_SCHEMA).close()
     return snowflake
 
 

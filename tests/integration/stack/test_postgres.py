@@ -5,7 +5,7 @@ from pathlib import Path
 
 import psutil
 import psycopg
-from penstock_local import postgres
+from penstock_local.addresses import aurora_dsn
 
 from tests.fixtures.stack import serving, wait_for_server
 from tests.fixtures.waiting import wait_until
@@ -14,7 +14,7 @@ from tests.fixtures.waiting import wait_until
 @contextmanager
 def server(folder: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     with serving("penstock_local.postgres", folder, "--no-fsync") as (port, process):
-        dsn = postgres.dsn(port)
+        dsn = aurora_dsn(port)
         wait_for_server(process, folder, lambda: psycopg.connect(dsn, connect_timeout=5).close())
         yield dsn, process
 

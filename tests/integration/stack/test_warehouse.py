@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import snowflake.connector
-from penstock_local import warehouse
+from penstock_local.addresses import snowflake_connection
 
 from tests.fixtures.stack import ask, serving, wait_for_server
 
@@ -105,7 +105,7 @@ def test_rows_survive_a_clean_end_and_a_kill(tmp_path: Path) -> None:
     for count, end in enumerate(("terminate", "kill", "terminate"), start=1):
         with serving("penstock_local.warehouse", folder) as (port, process):
             wait_for_server(process, folder, partial(ask, port, "/"))
-            with connected(warehouse.connection_of(port)) as connection:
+            with connected(snowflake_connection(port)) as connection:
                 rows(connection, f"create table if not exists PREDICTIONS ({COLUMNS})")
                 load(connection, tmp_path, [(f"run-{count}", 1, 0.5)])
                 connection.commit()

@@ -1,0 +1,127 @@
+"""Every part of Penstock on one machine, as data."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from penstock_local.addresses import aurora_dsn, http_url
+from penstock_local.environment import inherited, service_variables, stack_variables
+from penstock_local.part import Finished, HttpReady, Part, TcpReady
+from penstock_local.probes import sql_ready
+
+INFRASTRUCTURE = ("aws", "sagemaker", "postgres", "snowflake", "bootstrap")
+SERVICES: Mapping[str, tuple[str, ...]] = {
+    "ingest-api": ("bootstrap",),
+    "inference-worker": ("bootstrap", "sagemaker"),
+    "results-writer": ("bootstrap", "snowflake"),
+    "training-orchestrator": ("bootstrap", "sagemaker"),
+    "training-fetcher": ("bootstrap",),
+    "training-preparer": ("bootstrap",),
+    "console": ("bootstrap",),
+}
+"""Each service, a command beside this Python, with what it starts after."""
+
+# Long poll, drain and the end of its owned tasks, as Fargate's stop timeout allows them.
+_SERVICE_STOP_SECONDS = 30.0
+
+
+def all_parts(
+    state_dir: Path, ports: Mapping[str, int], environment: Mapping[str, str]
+) -> list[Part]:
+    """Return the whole stack: stand-ins, bootstrap, services, front door."""
+    shared = inherited(environment) | stack_variables(ports)
+    return [
+        *_stand_ins(state_dir, ports, shared),
+        _bootstrap(shared),
+        *(_service(name, needs, ports, shared) for name, needs in SERVICES.items()),
+        _front_door(ports, shared),
+    ]
+
+
+def _stand_ins(state_dir: Path, ports: Mapping[str, int], env: Mapping[str, str]) -> list[Part]:
+    def run(module: str, name: str) -> tuple[str, ...]:
+        place = ("--port", str(ports[name]), "--state-dir", str(state_dir / name))
+        return (sys.executable, "-m", f"penstock_local.{module}", *place)
+
+    aws, sagemaker = ports["aws"], ports["sagemaker"]
+    return [
+        Part(
+            name="aws",
+            argv=run("ministack", "aws"),
+            env=env,
+            ready=HttpReady(f"{http_url(aws)}/_ministack/health"),
+            port=aws,
+            endpoint=http_url(aws),
+            stop_timeout_seconds=20.0,  # it writes its state
+        ),
+        Part(
+            name="sagemaker",
+            argv=run("sagemaker", "sagemaker"),
+            env=env,
+            ready=TcpReady(sagemaker),
+            port=sagemaker,
+            endpoint=http_url(sagemaker),
+            depends_on=("aws",),
+            stop_timeout_seconds=20.0,
+        ),
+        Part(
+            name="postgres",
+            argv=run("postgres", "postgres"),
+            env=env,
+            ready=sql_ready(aurora_dsn(ports["postgres"])),
+            port=ports["postgres"],
+            endpoint=aurora_dsn(ports["postgres"]),
+            stop_timeout_seconds=20.0,
+        ),
+        Part(
+            name="snowflake",
+            argv=run("warehouse", "snowflake"),
+            env=env,
+            ready=TcpReady(ports["snowflake"]),
+            port=ports["snowflake"],
+            endpoint=http_url(ports["snowflake"]),
+        ),
+    ]
+
+
+def _bootstrap(env: Mapping[str, str]) -> Part:
+    return Part(
+        name="bootstrap",
+        argv=(sys.executable, "-m", "penstock_local.bootstrap"),
+        env=env,
+        ready=Finished(),
+        depends_on=("aws", "postgres"),
+    )
+
+
+def _service(
+    name: str, needs: tuple[str, ...], ports: Mapping[str, int], env: Mapping[str, str]
+) -> Part:
+    return Part(
+        name=name,
+        argv=(str(Path(sys.executable).with_name(name)),),
+        env={**env, **service_variables(name, ports)},
+        ready=HttpReady(f"{http_url(ports[name])}/readyz"),
+        port=ports[name],
+        endpoint=http_url(ports[name]),
+        depends_on=needs,
+        stop_timeout_seconds=_SERVICE_STOP_SECONDS,
+    )
+
+
+def _front_door(ports: Mapping[str, int], env: Mapping[str, str]) -> Part:
+    backends = ("ingest-api", "training-orchestrator", "console")
+    port = ports["front-door"]
+    arguments = [f"--backend={name}={http_url(ports[name])}" for name in backends]
+    return Part(
+        name="front-door",
+        argv=(
+            *(sys.executable, "-m", "penstock_local.front_door", "--port", str(port)),
+            *arguments,
+        ),
+        env=env,
+        ready=HttpReady(f"{http_url(port)}/healthz"),
+        port=port,
+        endpoint=http_url(port),
+        depends_on=backends,
+    )

@@ -1,0 +1,42 @@
+from pathlib import Path
+
+from penstock_local.environment import USES_AURORA
+from penstock_local.part import in_order
+from penstock_local.parts import INFRASTRUCTURE, SERVICES, all_parts
+from penstock_local.ports import DEFAULT_PORTS
+
+PARTS = {part.name: part for part in all_parts(Path("/state"), DEFAULT_PORTS, {"PATH": "/bin"})}
+
+
+def test_every_part_has_its_place_and_every_port_its_part() -> None:
+    assert set(PARTS) == {*INFRASTRUCTURE, *SERVICES, "front-door"}
+    assert {name: part.port for name, part in PARTS.items() if part.port} == DEFAULT_PORTS
+
+
+def test_stand_ins_come_before_bootstrap_and_people_come_last() -> None:
+    names = [part.name for generation in in_order(PARTS.values()) for part in generation]
+    assert names.index("aws") < names.index("bootstrap") < names.index("ingest-api")
+    assert names[-1] == "front-door"
+
+
+def test_a_service_is_told_where_it_listens_and_where_everything_is() -> None:
+    env = PARTS["results-writer"].env
+    assert env["RESULTS_WRITER_HOST"] == "127.0.0.1"
+    assert env["RESULTS_WRITER_PORT"] == "8085"
+    assert env["RESULTS_WRITER_AURORA__DSN"] == "postgresql://postgres@127.0.0.1:54321/penstock"
+    assert env["RESULTS_WRITER_SNOWFLAKE__PORT"] == "4800"
+    assert env["RESULTS_WRITER_SNOWFLAKE__DATABASE"] == "PENSTOCK"
+    assert env["AWS_ENDPOINT_URL"] == "http://127.0.0.1:4566"
+    assert env["AWS_ENDPOINT_URL_SAGEMAKER"] == "http://127.0.0.1:4567"
+    assert env["PENSTOCK_NAME_PREFIX"] == "penstock"
+
+
+def test_only_the_services_that_use_aurora_get_its_dsn() -> None:
+    told = {
+        name for name in SERVICES if any(key.endswith("_AURORA__DSN") for key in PARTS[name].env)
+    }
+    assert told == USES_AURORA
+
+
+def test_a_service_has_the_time_to_drain_that_fargate_gives() -> None:
+    assert {PARTS[name].stop_timeout_seconds for name in SERVICES} == {30.0}
