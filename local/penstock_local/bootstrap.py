@@ -4,6 +4,7 @@
 PENSTOCK_AURORA_DSN. It may run at any time, also over a stack in use.
 """
 
+import argparse
 import os
 from pathlib import Path
 
@@ -21,9 +22,14 @@ DSN_VARIABLE = "PENSTOCK_AURORA_DSN"
 
 def main() -> None:
     """Do all of it, or end with the first error."""
+    parser = argparse.ArgumentParser(prog="penstock_local.bootstrap", description=__doc__)
+    parser.add_argument("--only-migrate", action="store_true", help="Aurora, and nothing of AWS")
+    only_migrate = parser.parse_args().only_migrate
     console = console_of_ours()
     migrate(os.environ[DSN_VARIABLE])
     console.print("Aurora is at the newest schema")
+    if only_migrate:
+        return
     summary = create_resources(os.environ.get("PENSTOCK_NAME_PREFIX", PREFIX))
     console.print(summary)
 

@@ -3,13 +3,15 @@
 import asyncio
 import enum
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from penstock_local import bootstrap, stackfile, status
+from penstock_local import stackfile, status
 from penstock_local.identity import end_all
 from penstock_local.lock import AlreadyRunning, only_supervisor
 from penstock_local.ports import DEFAULT_PORTS, PortTaken, free_ports
@@ -106,7 +108,9 @@ def migrate(state_dir: StateDir = DEFAULT_STATE_DIR) -> None:
             f"no stack runs in {state_dir}: start it with `penstock-local up`"
         )
         raise typer.Exit(_NOT_RUNNING)
-    bootstrap.migrate(found.part("postgres").endpoint)
+    command = [sys.executable, "-m", "penstock_local.bootstrap", "--only-migrate"]
+    environment = {**os.environ, **found.environment}
+    raise typer.Exit(subprocess.run(command, env=environment, check=False).returncode)  # noqa: S603 - our own command
 
 
 def _ports(choice: PortChoice, single: list[str]) -> dict[str, int]:

@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 from penstock_local import stackfile
+from penstock_local.identity import lives
 from penstock_local.part import Finished, Part, Ready, RestartPolicy, TcpReady
 from penstock_local.ports import free_port
 from penstock_local.running import PartFailed, State
@@ -151,7 +152,7 @@ async def test_a_deaf_part_is_killed_when_its_time_to_stop_is_over(tmp_path: Pat
     ) as supervisor:
         await until(lambda: supervisor.is_ready)
         process = psutil.Process(pid_of(supervisor, "server"))
-    assert not process.is_running()
+    assert not lives(process)
 
 
 async def test_killing_does_not_wait_for_anybody(tmp_path: Path) -> None:

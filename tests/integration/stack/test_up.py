@@ -1,0 +1,168 @@
+"""The command `penstock-local` over the real stand-ins."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import boto3
+import psutil
+import psycopg
+import pytest
+from penstock_local import stackfile
+from penstock_local.identity import lives
+from penstock_local.ports import free_port
+from penstock_local.stack import PenstockStack
+
+from tests.fixtures.stack import state_folder
+from tests.fixtures.waiting import wait_until
+
+STAND_INS = ("bootstrap", "snowflake")
+
+
+def command(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(  # noqa: S603  # our own words
+        [sys.executable, "-m", "penstock_local", *words],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def family(pid: int) -> list[psutil.Process]:
+    process = psutil.Process(pid)
+    return [process, *process.children(recursive=True)]
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[PenstockStack]:
+    with state_folder() as folder, PenstockStack(folder, only=STAND_INS) as stack:
+        yield stack
+
+
+def test_everything_listens_on_loopback_only(stack: PenstockStack) -> None:
+    listening = [
+        connection.laddr
+        for process in family(stack.supervisor_pid)
+        for connection in process.net_connections(kind="inet")
+        if connection.status == psutil.CONN_LISTEN
+    ]
+    expected = {part.port for part in stack.content.parts if part.port is not None}
+    assert expected <= {address.port for address in listening}
+    assert {address.ip for address in listening} == {"127.0.0.1"}
+
+
+def test_status_shows_each_part_and_says_by_its_exit_whether_all_are_ready(
+    stack: PenstockStack,
+) -> None:
+    shown = command("status", "--state-dir", str(stack.state_dir))
+    assert shown.returncode == 0
+    for part in stack.content.parts:
+        assert part.name in shown.stdout
+        assert part.endpoint in shown.stdout
+
+    machine = command("status", "--json", "--state-dir", str(stack.state_dir))
+    assert json.loads(machine.stdout)["parts"]["aws"]["endpoint"] == stack.endpoint("aws")
+
+
+def test_a_second_supervisor_is_refused(stack: PenstockStack) -> None:
+    refused = command("up", "--ports", "free", "--state-dir", str(stack.state_dir))
+    assert refused.returncode == 1
+    assert f"pid {stack.supervisor_pid}" in refused.stdout
+
+
+def test_migrate_finds_the_data_base_of_the_stack(stack: PenstockStack) -> None:
+    assert command("migrate", "--state-dir", str(stack.state_dir)).returncode == 0
+
+
+def test_a_killed_stand_in_comes_back_with_its_queues(stack: PenstockStack) -> None:
+    before = stack.kill("aws")
+    stack.wait_until_back("aws", before=before)
+    queues = {name.rsplit("/", 1)[1] for name in _queue_urls(stack)}
+    wait_until(
+        lambda: "penstock-inference" in {n.rsplit("/", 1)[1] for n in _queue_urls(stack)},
+        f"the bootstrap has made the queues again, there were {queues}",
+        seconds=30,
+    )
+
+
+def _queue_urls(stack: PenstockStack) -> list[str]:
+    variables = stack.environment
+    sqs = boto3.client(
+        "sqs",
+        endpoint_url=variables["AWS_ENDPOINT_URL"],
+        region_name=variables["AWS_REGION"],
+        aws_access_key_id=variables["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=variables["AWS_SECRET_ACCESS_KEY"],
+    )
+    found: list[str] = sqs.list_queues().get("QueueUrls", [])
+    return found
+
+
+def test_rows_survive_down_and_up_and_nothing_is_left_running(state_dir: Path) -> None:
+    with PenstockStack(state_dir, only=["postgres"]) as stack:
+        with psycopg.connect(stack.endpoint("postgres")) as connection:
+            connection.execute("create table kept as select 7 as n")
+        processes = family(stack.supervisor_pid)
+        ended = command("down", "--state-dir", str(state_dir))
+        assert (ended.returncode, ended.stdout) == (0, "stopped\n")
+        assert not any(lives(process) for process in processes[1:])
+        assert stack.stop() == 0
+    assert command("status", "--state-dir", str(state_dir)).returncode == 3
+
+    with (
+        PenstockStack(state_dir, only=["postgres"]) as stack,
+        psycopg.connect(stack.endpoint("postgres")) as connection,
+    ):
+        assert connection.execute("select n from kept").fetchall() == [(7,)]
+
+
+def test_nothing_outlives_a_killed_supervisor(state_dir: Path) -> None:
+    with PenstockStack(state_dir, only=["postgres", "aws"]) as stack:
+        processes = family(stack.supervisor_pid)
+        os.kill(stack.supervisor_pid, signal.SIGKILL)
+        stack.stop()
+        wait_until(lambda: not any(map(lives, processes)), "all have ended", seconds=20)
+
+        # What it left in `stack.json` does not mislead the next one.
+        assert "no stack runs" in command("status", "--state-dir", str(state_dir)).stdout
+    with PenstockStack(state_dir, only=["postgres"]) as stack:
+        assert stack.content.is_ready
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends children with their parent")
+def test_what_a_killed_supervisor_leaves_is_ended_by_down(state_dir: Path) -> None:
+    with PenstockStack(state_dir, only=["aws"]) as stack:
+        left = psutil.Process(stack.pid("aws"))
+        left.suspend()  # so that it can't follow the kernel's request
+        os.kill(stack.supervisor_pid, signal.SIGKILL)
+        stack.stop()
+
+        ended = command("down", "--state-dir", str(state_dir))
+        assert "ended 1 processes" in ended.stdout
+        assert not lives(left)
+        assert stackfile.read(state_dir) is None
+
+
+def test_ctrl_c_ends_cleanly_and_the_terminal_does_not_reach_the_parts(state_dir: Path) -> None:
+    with PenstockStack(state_dir, only=["aws"]) as stack:
+        assert os.getsid(stack.pid("aws")) != os.getsid(stack.supervisor_pid)
+        os.kill(stack.supervisor_pid, signal.SIGINT)
+        assert stack.stop() == 0
+        assert "stopped" in (state_dir / "up.log").read_text()
+
+
+def test_a_taken_port_is_named_before_anything_starts(state_dir: Path) -> None:
+    port = free_port()
+    with socket.create_server(("127.0.0.1", port)):
+        refused = command(
+            "up", "--state-dir", str(state_dir), "--only", "aws", "--port", f"aws={port}"
+        )
+    assert refused.returncode == 1
+    assert f"port {port}, which aws wants, is taken" in refused.stdout.replace("\n", " ")
+    assert stackfile.read(state_dir) is None
