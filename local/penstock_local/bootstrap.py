@@ -1,4 +1,4 @@
-"""Makes a stack usable: migrations, queues, topics, tables, buckets, state machine, canaries.
+"""Makes a stack usable: migrations, queues, topics, tables, buckets, and a canary for each path.
 
 `python -m penstock_local.bootstrap`, told of AWS by the standard variables and of Aurora by
 PENSTOCK_AURORA_DSN. It may run at any time, also over a stack in use.
@@ -11,7 +11,7 @@ from pathlib import Path
 from alembic import command
 from alembic.config import Config
 
-from penstock_local import aws_resources, canaries, state_machine
+from penstock_local import aws_resources, canaries
 from penstock_local.aws_resources import Wanted
 from penstock_local.environment import PREFIX
 from penstock_local.status import console_of_ours
@@ -55,11 +55,6 @@ def migrate(dsn: str, revision: str = "head") -> None:
 def create_resources(prefix: str, wanted: Wanted | None = None) -> str:
     """Create what is missing in AWS and prove the subscriptions; return a line that sums it up."""
     created = aws_resources.create_all(prefix, wanted or Wanted())
-    definition = state_machine.find_definition() if wanted is None else None
-    if definition is not None:
-        names = state_machine.names_for(prefix, created.queue_urls)
-        rendered = state_machine.render(definition.read_text(), names)
-        created.note(is_new=state_machine.create(prefix, rendered))
     proved = canaries.prove(created.subscriptions)
     return (
         f"{created.count} queues, topics, subscriptions, tables and buckets under {prefix!r}: "

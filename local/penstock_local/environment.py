@@ -60,4 +60,5 @@ def service_variables(service: str, ports: Mapping[str, int]) -> dict[str, str]:
         connection = snowflake_connection(ports["snowflake"])
         for name, value in connection.items():
             variables[f"{prefix}_SNOWFLAKE__{name.upper()}"] = str(value)
+        variables[f"{prefix}_SNOWFLAKE__CAN_REMOVE"] = "false"  # fakesnow has no REMOVE
     return variables

@@ -1,12 +1,10 @@
-import json
-
 import boto3
 import psycopg
 import pytest
 from penstock import resources
 from penstock.channel import Queue, Topic
 from penstock.resources import Bucket, Index, Table
-from penstock_local import bootstrap, canaries, state_machine
+from penstock_local import bootstrap, canaries
 from penstock_local.aws_resources import Wanted, client, create_all
 from penstock_local.canaries import SubscriptionUnproved
 
@@ -129,15 +127,3 @@ def test_migrating_twice_changes_nothing(empty_dsn: str) -> None:
     with psycopg.connect(empty_dsn) as connection:
         versions = connection.execute("select count(*) from alembic_version").fetchone()
     assert versions == (1,)
-
-
-def test_the_state_machine_is_made_and_made_anew(prefix: str) -> None:
-    states = client("stepfunctions")
-    passing = {"StartAt": "Pass", "States": {"Pass": {"Type": "Pass", "End": True}}}
-    renamed = {**passing, "Comment": "newer"}
-
-    assert state_machine.create(prefix, json.dumps(passing))
-    assert not state_machine.create(prefix, json.dumps(renamed))
-
-    arn = f"arn:aws:states:eu-west-1:000000000000:stateMachine:{prefix}-training"
-    assert "newer" in states.describe_state_machine(stateMachineArn=arn)["definition"]
