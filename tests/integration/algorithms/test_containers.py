@@ -109,6 +109,6 @@ def test_randomcutforest_trains_and_serves_in_its_own_processes(tmp_path: Path) 
 
 def test_a_fault_of_the_author_ends_training_with_code_one_and_a_reason(tmp_path: Path) -> None:
     lay_out(tmp_path, hyperparameters={}, channels={"train": ROWS})
-    assert run_train("xgboost", tmp_path).returncode == 1
+    assert run_train("randomcutforest", tmp_path).returncode == 1
     reason = (tmp_path / "output" / "failure").read_text()
-    assert reason == "Customer Error: Required hyperparameter 'num_round' is missing"
+    assert reason == "Customer Error: Required hyperparameter 'feature_dim' is missing"

@@ -1,8 +1,10 @@
 """The faults of a proxy in front of PostgreSQL, seen by psycopg."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
-from urllib.parse import parse_qs, urlsplit
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
@@ -12,15 +14,15 @@ from penstock_local.faults.rules import Fault
 
 @pytest.fixture
 async def proxy(aurora_dsn: str) -> AsyncIterator[FaultProxy]:
-    (folder,) = parse_qs(urlsplit(aurora_dsn).query)["host"]
-    async with FaultProxy(target=f"unix://{folder}/.s.PGSQL.5432") as proxy:
+    async with FaultProxy(
+        target=f"tcp://{urlsplit(aurora_dsn).netloc.rpartition('@')[2]}"
+    ) as proxy:
         yield proxy
 
 
 @pytest.fixture
 def dsn(aurora_dsn: str, proxy: FaultProxy) -> str:
-    parts = urlsplit(aurora_dsn)
-    return f"postgresql://postgres@127.0.0.1:{proxy.port}{parts.path}?sslmode=disable"
+    return f"postgresql://postgres@127.0.0.1:{proxy.port}{urlsplit(aurora_dsn).path}"
 
 
 async def connect(dsn: str) -> psycopg.AsyncConnection:
@@ -72,3 +74,18 @@ async def test_refuse_ends_connections_and_lets_no_new_ones_in(proxy: FaultProxy
     proxy.clear()
     async with await connect(dsn) as connection:
         await connection.execute("SELECT 1")
+
+
+async def test_a_unix_socket_is_reached_over_tcp(tmp_path: Path) -> None:
+    async def shout(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write((await reader.readline()).upper())
+        writer.close()
+
+    path = tmp_path / "s"
+    server = await asyncio.start_unix_server(shout, path)
+    async with server, FaultProxy(target=f"unix://{path}") as proxy:
+        reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+        writer.write(b"hello\n")
+        assert await asyncio.wait_for(reader.read(), 5) == b"HELLO\n"
+        writer.close()
+        await writer.wait_closed()
