@@ -1,0 +1,117 @@
+"""The simulator's two commands as processes of their own."""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.integration.plant.endpoint import Endpoint, receiving
+
+TEMP = "/SITE01/LINE01/P-101/TEMP"
+
+
+@contextmanager
+def serving(*options: str) -> Iterator[httpx.Client]:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "penstock_local.plant", "serve", "--port", str(port)]
+    process = subprocess.Popen([*command, *options])  # noqa: S603  # our own program
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+            _wait_until_up(client, process)
+            yield client
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(timeout=15)
+
+
+def _wait_until_up(client: httpx.Client, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        assert process.poll() is None, "the server ended before it was up"
+        try:
+            client.get("/_penstock/faults")
+        except httpx.TransportError:
+            time.sleep(0.05)
+        else:
+            return
+    pytest.fail("the server was not up in time")
+
+
+def test_serve_answers_asks_for_its_token_and_cuts_answers(tmp_path: Path) -> None:
+    (tmp_path / "pumps.csv").write_text("a\n1\n2\n")
+    options = ["--token", "t0ken", "--csv", str(tmp_path), "--start", "2026-01-01", "--step", "5"]
+    with serving(*options, "--now", "2026-01-02T00:00:00Z", "--asset-prefix", "P-1") as client:
+        params = {"cmd": "read", "path": TEMP}
+        assert client.get("/tag", params=params).status_code == 401
+        client.headers["Authorization"] = "Bearer t0ken"
+        assert client.get("/tag", params=params).json()["data"]["quality"] == 192
+        (_, record) = client.get("/csv/pumps.csv").json()["records"]
+        assert record == {
+            "tag": "/P-1/a", "time": "2026-01-01T00:00:05.000Z", "value": 2, "quality": 192
+        }  # fmt: skip
+        client.put("/_penstock/faults", json=[{"kind": "cut", "count": 1}])
+        with pytest.raises(httpx.RemoteProtocolError):
+            client.get("/csv/pumps.csv")
+        assert client.get("/csv/pumps.csv").status_code == 200
+
+
+@pytest.mark.data
+def test_public_data_sets_are_pulled_in_pages(data_dir: Path) -> None:
+    with serving("--csv", str(data_dir), "--fault", '{"kind": "throttle", "count": 1}') as client:
+        assert client.get("/csv").status_code == 429
+        file = "/csv/ai4i2020/ai4i2020.csv"
+        tags = "/AI4I2020/Torque [Nm],/AI4I2020/Machine failure"
+        params = {"tags": tags, "page_size": "5000"}
+        first = client.get(file, params=params).json()
+        assert (first["total"], first["pages"]) == (20_000, 4)
+        found = first["records"]
+        for page in range(2, 5):
+            found += client.get(file, params={**params, "page": str(page)}).json()["records"]
+        failures = [r["value"] for r in found if r["tag"] == "/AI4I2020/Machine failure"]
+        assert (len(failures), sum(failures)) == (10_000, 339)
+        file = "/csv/nab/machine_temperature_system_failure.csv"
+        day = {"from": "2013-12-03", "to": "2013-12-04"}
+        assert client.get(file, params=day).json()["total"] == 288
+
+
+async def test_push_sends_prints_what_became_of_it_and_ends_with_zero(tmp_path: Path) -> None:
+    async with receiving(Endpoint()) as endpoint:
+        ended = await _push(endpoint.url, tmp_path, "--count", "3", "--every", "0.1")
+    tally = json.loads(ended.stdout)
+    assert ended.returncode == 0, ended.stderr
+    assert tally["posts"] == 3
+    assert tally["delivered"] == tally["accepted"] == sum(endpoint.readings.values())
+    assert len((tmp_path / "sent.jsonl").read_text().splitlines()) == 3
+    assert endpoint.headers[0]["Authorization"] == "Bearer psk_gw-7_s"
+
+
+async def test_push_ends_with_three_when_readings_are_left(tmp_path: Path) -> None:
+    options = ["--count", "1", "--drain", "0.2", "--mode", "air-quality"]
+    ended = await _push("http://127.0.0.1:1/v1/readings", tmp_path, *options)
+    assert ended.returncode == 3
+    assert json.loads(ended.stdout)["undelivered"] == 7
+
+
+async def _push(url: str, folder: Path, *options: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "penstock_local.plant", "push", url, *options]
+    command += ["--log", str(folder / "sent.jsonl"), "--key-header", "Authorization"]
+    return await asyncio.to_thread(
+        subprocess.run,
+        command,
+        env={**os.environ, "PENSTOCK_GATEWAY_KEY": "psk_gw-7_s"},
+        capture_output=True,
+        text=True,
+        timeout=40,
+        check=False,
+    )
