@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 from rich.console import Console
@@ -46,7 +46,9 @@ def build_supervisor(
 
 
 async def keep_up(supervisor: Supervisor, display: "Display") -> int:
-    """Run until SIGINT or SIGTERM; a second one kills. Return the exit status."""
+    """Run until Ctrl-C, SIGTERM or the end of the terminal; a second one kills. Return the exit
+    status.
+    """
     loop = asyncio.get_running_loop()
 
     def interrupted() -> None:
@@ -57,7 +59,7 @@ async def keep_up(supervisor: Supervisor, display: "Display") -> int:
         display.say("stopping; once more to kill")
         supervisor.stopping.set()
 
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, interrupted)
     with display.over(supervisor):
         try:
@@ -89,6 +91,15 @@ class Display:
 
     def changed(self, running: RunningPart) -> None:
         """Show the change of a part."""
+        with suppress(OSError):  # a terminal that has gone must not hold up the end
+            self._show(running)
+
+    def say(self, words: str, *, style: str | None = None) -> None:
+        """Write a line of our own."""
+        with suppress(OSError):
+            self._console.print(words, style=style, markup=False)
+
+    def _show(self, running: RunningPart) -> None:
         if self._supervisor is None:
             return
         entries = stackfile.entries(self._supervisor.parts.values())
@@ -99,10 +110,6 @@ class Display:
         if self._supervisor.is_ready and not self._was_ready:
             self._was_ready = True
             self._console.print(_where_to_look(self._supervisor))
-
-    def say(self, words: str, *, style: str | None = None) -> None:
-        """Write a line of our own."""
-        self._console.print(words, style=style, markup=False)
 
 
 def _where_to_look(supervisor: Supervisor) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pty
 import signal
 import socket
 import subprocess
@@ -14,6 +15,7 @@ import psutil
 import psycopg
 import pytest
 from penstock_local import stackfile
+from penstock_local.children import forking
 from penstock_local.identity import lives
 from penstock_local.ports import free_port
 from penstock_local.stack import PenstockStack
@@ -149,12 +151,55 @@ def test_what_a_killed_supervisor_leaves_is_ended_by_down(state_dir: Path) -> No
         assert stackfile.read(state_dir) is None
 
 
-def test_ctrl_c_ends_cleanly_and_the_terminal_does_not_reach_the_parts(state_dir: Path) -> None:
-    with PenstockStack(state_dir, only=["aws"]) as stack:
-        assert os.getsid(stack.pid("aws")) != os.getsid(stack.supervisor_pid)
-        os.kill(stack.supervisor_pid, signal.SIGINT)
-        assert stack.stop() == 0
-        assert "stopped" in (state_dir / "up.log").read_text()
+@pytest.mark.parametrize("presses", [1, 2])
+def test_ctrl_c_on_a_terminal_ends_everything(state_dir: Path, presses: int) -> None:
+    pid, terminal, drawn = up_on_a_terminal(state_dir)
+    processes = family(pid)
+    for _ in range(presses):
+        os.write(terminal, b"\x03")
+    read_until(terminal, b"", drawn)
+    os.close(terminal)
+    _, status = os.waitpid(pid, 0)
+
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert b"restarts" in drawn  # the heading of the table
+    assert not any(map(lives, processes))
+    assert stackfile.read(state_dir) is None
+
+
+def test_a_terminal_that_is_closed_ends_everything(state_dir: Path) -> None:
+    pid, terminal, _ = up_on_a_terminal(state_dir)
+    processes = family(pid)
+    os.close(terminal)
+    _, status = os.waitpid(pid, 0)
+
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert not any(map(lives, processes))
+
+
+def up_on_a_terminal(state_dir: Path) -> tuple[int, int, bytearray]:
+    """A supervisor as people start it, once all is ready: its pid, the terminal, what it shows."""
+    words = ["up", "--ports", "free", "--only", "aws", "--state-dir", str(state_dir)]
+    with forking():
+        pid, terminal = pty.fork()
+    if pid == 0:
+        os.execv(sys.executable, [sys.executable, "-m", "penstock_local", *words])  # noqa: S606
+    drawn = bytearray()
+    read_until(terminal, b"Ctrl-C ends it", drawn)
+    return pid, terminal, drawn
+
+
+def read_until(terminal: int, words: bytes, drawn: bytearray) -> None:
+    """Read what the terminal shows until it shows the words, or without words to its end."""
+    while not words or words not in drawn:
+        try:
+            piece = os.read(terminal, 65536)
+        except OSError:  # nobody has the other side open any more
+            piece = b""
+        drawn += piece
+        if not piece:
+            assert not words, f"it ended before {words!r}: {drawn.decode()[-2000:]}"
+            return
 
 
 def test_a_taken_port_is_named_before_anything_starts(state_dir: Path) -> None:
