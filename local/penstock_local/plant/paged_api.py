@@ -19,7 +19,10 @@ KEPT_RESULTS = 8
 
 
 class PagedApi:
-    """Pages by number with a total, or by cursor where the parameter `cursor` is there."""
+    """Pages by number with a total, or by cursor where the parameter `cursor` is there.
+
+    An answer to neither is the first page of both.
+    """
 
     def __init__(self, history: PlantHistory, folder: Path | None, reading: CsvReading) -> None:
         self._history = history
@@ -68,6 +71,9 @@ class PagedApi:
             except ValueError as error:
                 raise BadQuestionError(400, str(error)) from error
         body = numbered_page(records, page, size)
+        if "page" not in asked.named:
+            # Callers that walk by cursor have none to send with their first question.
+            body["next_cursor"] = cursor_page(records, "", size)["next_cursor"]
         if getattr(request.state, "wrong_total", False):
             body["total"] += 1 + body["total"] // 10
         return answer(body)

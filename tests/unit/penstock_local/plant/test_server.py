@@ -155,6 +155,10 @@ async def test_a_cursor_walks_the_same_records(client: httpx.AsyncClient) -> Non
         page = await json_of(client, "/api/readings", **WINDOW, page_size="100", cursor=cursor)
         found, cursor = found + page["records"], page["next_cursor"]
     assert found == whole["records"]
+    first = await json_of(client, "/api/readings", **WINDOW, page_size="100")
+    follow = {**WINDOW, "page_size": "100", "cursor": first["next_cursor"]}
+    second = await json_of(client, "/api/readings", **follow)
+    assert first["records"] + second["records"] == found[:200]
     assert len({record["tag"] for record in found}) == 12
 
 
