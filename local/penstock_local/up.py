@@ -3,8 +3,8 @@
 import asyncio
 import os
 import signal
-from collections.abc import Mapping, Sequence
-from contextlib import nullcontext, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from rich.console import Console
@@ -81,13 +81,19 @@ class Display:
         self._live: Live | None = None
         self._was_ready = False
 
-    def over(self, supervisor: Supervisor) -> "Live | nullcontext[None]":
+    @contextmanager
+    def over(self, supervisor: Supervisor) -> Iterator[None]:
         """Show this supervisor's parts for as long as the context is open."""
         self._supervisor = supervisor
-        if not self._console.is_terminal:
-            return nullcontext()
-        self._live = Live(console=self._console, auto_refresh=False)
-        return self._live
+        if self._console.is_terminal:
+            self._live = Live(console=self._console, auto_refresh=False)
+            self._live.start()
+        try:
+            yield
+        finally:
+            if self._live is not None:
+                with suppress(OSError):
+                    self._live.stop()
 
     def changed(self, running: RunningPart) -> None:
         """Show the change of a part."""
