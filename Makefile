@@ -36,7 +36,8 @@ lock: $(BIN)/uv ## compile requirements/*.txt again
 
 .PHONY: demo up down migrate
 demo: install ## start, train, deploy, stream live readings, check every prediction (DATA=<csv> LABEL=<column> for your own)
-	@$(BIN)/penstock-local demo $(if $(DATA),--data "$(DATA)") $(if $(LABEL),--label "$(LABEL)") $(DEMO_ARGS)
+	@$(BIN)/penstock-local demo $(if $(DATA),--data "$(DATA)") $(if $(LABEL),--label "$(LABEL)") \
+		$(if $(TIME),--time-column "$(TIME)") $(if $(EXCLUDE),--exclude "$(EXCLUDE)") $(DEMO_ARGS)
 up: install ## start the embedded stack and keep it running until Ctrl-C
 	@$(BIN)/penstock-local up
 down: install ## stop a running embedded stack

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from penstock_local import stackfile, status
+from penstock_local.demo.command import demo
 from penstock_local.identity import end_all
 from penstock_local.lock import AlreadyRunning, only_supervisor
 from penstock_local.ports import DEFAULT_PORTS, PortTaken, free_ports
@@ -22,6 +23,7 @@ _NOT_RUNNING = 3
 _STOP_SECONDS = 120.0
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
+app.command()(demo)
 StateDir = Annotated[Path, typer.Option(help="where the stack keeps its state and its logs")]
 DEFAULT_STATE_DIR = Path(".penstock")
 

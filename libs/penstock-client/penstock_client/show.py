@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -26,7 +27,7 @@ def table(items: Iterable[Json], columns: Sequence[str], *, title: str = "") -> 
         shown.add_column(column, overflow="fold")
     count = 0
     for item in items:
-        shown.add_row(*(_text(_field(item, column)) for column in columns))
+        shown.add_row(*(escape(_text(_field(item, column))) for column in columns))
         count += 1
     console.print(shown if count else "[dim]nothing here[/dim]")
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, ParamSpec, TypeVar
 
 import typer
+from rich.markup import escape
 
 from penstock_client.errors import PenstockClientError
 from penstock_client.sdk import Penstock
@@ -37,7 +38,7 @@ def tell_errors(command: Callable[P, R]) -> Callable[P, R]:
         try:
             return command(*args, **kwargs)
         except (PenstockClientError, ValueError, OSError, TimeoutError) as error:
-            errors.print(f"[red]error[/red] {error}", highlight=False)
+            errors.print(f"[red]error[/red] {escape(str(error))}", highlight=False)
             raise typer.Exit(1) from error
 
     return told
