@@ -50,9 +50,15 @@ def stack_variables(ports: Mapping[str, int]) -> dict[str, str]:
     }
 
 
+def service_defaults(service: str) -> dict[str, str]:
+    """What differs here from AWS by taste alone, so that our own environment may say otherwise."""
+    # A poll is free here, and a stop waits for the one that is under way.
+    return {f"{_prefix(service)}_RECEIVE_WAIT_SECONDS": "2"}
+
+
 def service_variables(service: str, ports: Mapping[str, int]) -> dict[str, str]:
     """The settings of one service under its own prefix."""
-    prefix = service.upper().replace("-", "_")
+    prefix = _prefix(service)
     variables = {f"{prefix}_HOST": LOOPBACK, f"{prefix}_PORT": str(ports[service])}
     if service in USES_AURORA:
         variables[f"{prefix}_AURORA__DSN"] = aurora_dsn(ports["postgres"])
@@ -62,3 +68,7 @@ def service_variables(service: str, ports: Mapping[str, int]) -> dict[str, str]:
             variables[f"{prefix}_SNOWFLAKE__{name.upper()}"] = str(value)
         variables[f"{prefix}_SNOWFLAKE__CAN_REMOVE"] = "false"  # fakesnow has no REMOVE
     return variables
+
+
+def _prefix(service: str) -> str:
+    return service.upper().replace("-", "_")

@@ -5,7 +5,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from penstock_local.addresses import aurora_dsn, http_url
-from penstock_local.environment import inherited, service_variables, stack_variables
+from penstock_local.environment import (
+    inherited,
+    service_defaults,
+    service_variables,
+    stack_variables,
+)
 from penstock_local.part import Finished, HttpReady, Part, TcpReady
 from penstock_local.probes import sql_ready
 
@@ -100,7 +105,7 @@ def _service(
     return Part(
         name=name,
         argv=(str(Path(sys.executable).with_name(name)),),
-        env={**env, **service_variables(name, ports)},
+        env={**service_defaults(name), **env, **service_variables(name, ports)},
         ready=HttpReady(f"{http_url(ports[name])}/readyz"),
         port=ports[name],
         endpoint=http_url(ports[name]),

@@ -40,3 +40,12 @@ def test_only_the_services_that_use_aurora_get_its_dsn() -> None:
 
 def test_a_service_has_the_time_to_drain_that_fargate_gives() -> None:
     assert {PARTS[name].stop_timeout_seconds for name in SERVICES} == {30.0}
+
+
+def test_our_own_environment_may_change_a_default_but_not_an_address() -> None:
+    mine = {"CONSOLE_RECEIVE_WAIT_SECONDS": "20", "CONSOLE_PORT": "1", "AWS_ENDPOINT_URL": "else"}
+    env = next(p for p in all_parts(Path("/s"), DEFAULT_PORTS, mine) if p.name == "console").env
+    assert env["CONSOLE_RECEIVE_WAIT_SECONDS"] == "20"
+    assert env["CONSOLE_PORT"] == "8083"
+    assert env["AWS_ENDPOINT_URL"] == "http://127.0.0.1:4566"
+    assert PARTS["console"].env["CONSOLE_RECEIVE_WAIT_SECONDS"] == "2"
