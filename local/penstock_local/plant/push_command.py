@@ -107,24 +107,15 @@ def push(
     )
     gateway = gateway_of_key(key)
     start_ms = time.time_ns() // 1_000_000 if start is None else parse_time(start)
-    clock = SimulatedClock.start(start_ms, speed)
     feed: Feed
-    match mode:
-        case Mode.PLANT:
-            assets = [asset for asset in plant.assets() if site in (None, asset.site)]
-            feed = PlantFeed(
-                plant,
-                assets,
-                clock.start_ms,
-                gateway,
-                shape,
-                readings_per_post,
-                Lateness(late_share, milliseconds(late_by)),
-            )
-        case Mode.RANDOM_SEQUENCE:
-            feed = SequenceFeed(seed, clock.start_ms, model, sensors, length)
-        case Mode.AIR_QUALITY:
-            feed = AirQualityFeed(seed, clock.start_ms, sensors, milliseconds(every))
+    if mode is Mode.PLANT:
+        assets = [asset for asset in plant.assets() if site in (None, asset.site)]
+        late = Lateness(late_share, milliseconds(late_by))
+        feed = PlantFeed(plant, assets, start_ms, gateway, shape, readings_per_post, late)
+    elif mode is Mode.RANDOM_SEQUENCE:
+        feed = SequenceFeed(seed, start_ms, model, sensors, length)
+    else:
+        feed = AirQualityFeed(seed, start_ms, sensors, milliseconds(every))
     run = _Run(
         url=url,
         gateway=gateway,
@@ -134,7 +125,7 @@ def push(
         line=Line(Outages(outage_every, outage_for), min(every, 1.0), buffer, connections),
     )
     with SenderLog(log) as sender_log:
-        tally = asyncio.run(run.push(feed, clock, sender_log))
+        tally = asyncio.run(run.push(feed, SimulatedClock.start(start_ms, speed), sender_log))
     typer.echo(json.dumps(asdict(tally)))
     if tally.undelivered or tally.lost or tally.refused:
         raise typer.Exit(UNDELIVERED)
