@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
+from penstock.domain.assets import Context
 from penstock.domain.predictions import Prediction
 from penstock.domain.time import Micros
 
@@ -173,6 +174,18 @@ class Secrets(Protocol):
 
     async def get(self, name: str) -> str:
         """Return the text of a secret; raise NotFound where there is none."""
+        ...
+
+
+class ContextReader(Protocol):
+    """Reads what people wrote of assets, tags and bindings."""
+
+    async def version(self) -> int:
+        """Version of the context now; raise Unavailable."""
+        ...
+
+    async def read(self) -> Context:
+        """Read all of it, of one moment; raise Unavailable."""
         ...
 
 

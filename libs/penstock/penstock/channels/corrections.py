@@ -10,6 +10,8 @@ class CorrectionMessage(Envelope, frozen=True, kw_only=True):
     """Recompute what the asset's bindings made of [since, until].
 
     Every pack of `packs` must be in the archive first: its ledger says so.
+    `revision` is that of the state which asked for it, so that what a later reading made anew
+    wins over what is computed here; 0 leaves it to the state's version at the time.
     """
 
     asset: str
@@ -18,6 +20,7 @@ class CorrectionMessage(Envelope, frozen=True, kw_only=True):
     packs: list[str]
     reason: str
     run: str = "live"
+    revision: int = 0
 
 
 def _worst_case() -> CorrectionMessage:

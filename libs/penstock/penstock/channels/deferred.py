@@ -9,7 +9,10 @@ VERSION = 1
 
 
 class FrameRow(msgspec.Struct, frozen=True, array_like=True):
-    """One finished frame with all that its prediction will need; a missing feature is null."""
+    """One finished frame with all that its prediction will need; a missing feature is null.
+
+    `variant` names the one variant that must answer; empty leaves it to the endpoint's weights.
+    """
 
     binding: str
     asset: str
@@ -28,6 +31,7 @@ class FrameRow(msgspec.Struct, frozen=True, array_like=True):
     received_at: Micros
     trace: str
     threshold: float | None
+    variant: str = ""
 
 
 class DeferredMessage(Envelope, frozen=True, kw_only=True):
@@ -43,6 +47,7 @@ def _worst_case() -> DeferredMessage:
     row = FrameRow(
         "b" * 64, "a" * 64, "s" * 64, "t" * 64, "m" * 64, "v99999", "e" * 63, Micros(2**53),
         "live", 2**31, [1 / 3] * 1_000, 999, 2, 15, Micros(2**53), "t" * 55, 1 / 3,
+        "v99999",
     )  # fmt: skip
     return DeferredMessage(
         version=VERSION, id="p" * 26, created_at=Micros(2**53), endpoint="e" * 63,

@@ -99,3 +99,16 @@ class Binding:
 def sequence_binding(model: str) -> BindingName:
     """Name of the binding that mode `sequence` makes by itself for a model."""
     return BindingName(f"seq:{model}")
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What stands where and what is asked of which model, as people last wrote it.
+
+    `version` rises with every change, so that readers ask for the rest only then.
+    """
+
+    version: int
+    assets: tuple[Asset, ...] = ()
+    tags: tuple[Tag, ...] = ()
+    bindings: tuple[Binding, ...] = ()

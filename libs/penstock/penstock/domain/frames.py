@@ -143,6 +143,15 @@ class FrameDefinition:
         """First instant that the frame does not see."""
         return Micros(event_time + max(self.every, 1))
 
+    def is_usable(self, sample: "Sample") -> bool:
+        """Whether the sample's quality is good enough."""
+        worst_allowed = Quality.UNCERTAIN if self.keep_uncertain else Quality.GOOD
+        return sample.quality <= worst_allowed
+
+    def counts(self, feature: Feature, sample: "Sample") -> bool:
+        """Whether the sample is one of those that a window counts."""
+        return self.is_usable(sample) and not math.isnan(feature.number(sample.value))
+
 
 @dataclass(frozen=True, slots=True)
 class Sample:
@@ -262,11 +271,6 @@ class _Numbers:
 _MISSING = _Numbers((math.nan,), Quality.BAD)
 
 
-def _usable(definition: FrameDefinition, sample: Sample) -> bool:
-    worst_allowed = Quality.UNCERTAIN if definition.keep_uncertain else Quality.GOOD
-    return sample.quality <= worst_allowed
-
-
 def _row_value(
     definition: FrameDefinition,
     feature: Feature,
@@ -287,7 +291,7 @@ def _row_value(
         return _MISSING
     if is_age:
         return _Numbers((max(0.0, (event_time - newest.at) / 1e6),))
-    if newest.at < oldest or not _usable(definition, newest):
+    if newest.at < oldest or not definition.is_usable(newest):
         return _MISSING
     number = feature.number(newest.value)
     return _MISSING if math.isnan(number) else _Numbers((number,), newest.quality)
@@ -304,7 +308,7 @@ def _over_span(
     if known.trimmed_until >= start:
         return NotHeld(feature.tag)
     first = bisect_left(seen, start, key=lambda sample: sample.at)
-    span = [sample for sample in seen[first:] if _usable(definition, sample)]
+    span = [sample for sample in seen[first:] if definition.is_usable(sample)]
     numbers = [(feature.number(sample.value), sample.quality) for sample in span]
     present = [(number, quality) for number, quality in numbers if not math.isnan(number)]
     worst = max((quality for _, quality in present), default=Quality.GOOD)
@@ -337,17 +341,13 @@ def _last_samples(
     definition: FrameDefinition, feature: Feature, known: TagSamples, seen: Sequence[Sample]
 ) -> _Numbers | NotHeld | WarmingUp:
     recent = [s for s in seen[-definition.lookback() :] if s.at > known.trimmed_until]
-    usable = [sample for sample in recent if _counts(definition, feature, sample)]
+    usable = [sample for sample in recent if definition.counts(feature, sample)]
     usable = usable[-definition.samples :]
     if len(usable) < definition.samples:
         is_all = known.trimmed_until == NEVER or len(recent) == definition.lookback()
         return WarmingUp(feature.tag) if is_all else NotHeld(feature.tag)
     worst = max(sample.quality for sample in usable)
     return _Numbers(tuple(feature.number(sample.value) for sample in usable), worst)
-
-
-def _counts(definition: FrameDefinition, feature: Feature, sample: Sample) -> bool:
-    return _usable(definition, sample) and not math.isnan(feature.number(sample.value))
 
 
 def _last_steps(
@@ -363,7 +363,7 @@ def _last_steps(
         until = Micros(since + definition.every)
         inside = known.samples[known.index_at(since) : known.index_at(until)]
         last = inside[-1] if inside else None
-        number = feature.number(last.value) if last and _usable(definition, last) else math.nan
+        number = feature.number(last.value) if last and definition.is_usable(last) else math.nan
         values.append(number)
         worst = max(worst, last.quality if last and not math.isnan(number) else Quality.BAD)
     return _Numbers(tuple(values), worst)
@@ -377,7 +377,7 @@ def trim_for(
     The newest frame, at `newest`, can be computed afterwards whatever was let go.
     """
     reading = [definition for definition in definitions if tag in definition.tags]
-    keep = max((_samples_to_keep(definition, tag, known) for definition in reading), default=0)
+    keep = max([1 + _SLACK, *(_samples_to_keep(definition, tag, known) for definition in reading)])
     spans = [d.needed_span() + max(d.every, 1) for d in reading if d.needed_span()]
     longest = max(spans, default=0)
     since = Micros(newest - longest - min(longest, _SLACK_SPAN)) if spans else Micros(newest + 1)
@@ -386,12 +386,12 @@ def trim_for(
 
 def _samples_to_keep(definition: FrameDefinition, tag: str, known: TagSamples) -> int:
     if not definition.samples:
-        return 1 + _SLACK
+        return 0
     features = [feature for feature in definition.features if feature.tag == tag]
     most = definition.lookback() + _SLACK
     usable = 0
     for count, sample in enumerate(reversed(known.samples[-most:]), start=1):
-        usable += all(_counts(definition, feature, sample) for feature in features)
+        usable += all(definition.counts(feature, sample) for feature in features)
         if usable == definition.samples + _SLACK:
             return count
     return most

@@ -15,6 +15,7 @@ MetricName = Literal[
     "delivery_seconds",  # histogram: from receive to settle, by queue
     "receive_failures",  # counter: receives that the broker did not answer, by queue
     "consumer_paused",  # gauge: 1 while a consumer waits for its dependency, by queue
+    "context_stale",  # gauge: 1 while assets, bindings or models cannot be read anew
 ]
 
 _BOUNDARIES = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300]

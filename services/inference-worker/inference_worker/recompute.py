@@ -1,0 +1,119 @@
+"""Frames of a range made again from archived readings. All pure."""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from penstock.channels.deferred import FrameRow
+from penstock.domain.frames import Frame, NotHeld, Sample, TagSamples, compute_frame
+from penstock.domain.ids import LIVE, RunId
+from penstock.domain.predictions import PredictionFlag
+from penstock.domain.readings import ReadingFlag
+from penstock.domain.time import MINUTE, Micros
+
+from inference_worker.bound import BoundAsset, BoundBinding
+from inference_worker.plan import Cause, Range, cause_of, frame_row, is_too_empty
+from inference_worker.triggers import NO_SAMPLES, event_times, trigger_times
+
+_AT_LEAST = Micros(10 * MINUTE)
+
+
+@dataclass(frozen=True, slots=True)
+class ArchivedReading:
+    """A reading of one asset as the archive tells it."""
+
+    tag: str
+    sample: Sample
+    flags: ReadingFlag = ReadingFlag.NONE
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What the archive tells of an asset's tags: everything after `since`."""
+
+    samples: Mapping[str, TagSamples]
+    flags: Mapping[tuple[str, Micros], ReadingFlag] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Recomputed:
+    """The frames made again; `lacks_history` where older readings must be read first."""
+
+    rows: tuple[FrameRow, ...]
+    skipped: int
+    lacks_history: bool
+
+
+def history_of(readings: Iterable[ArchivedReading], bound: BoundAsset, *, since: Micros) -> History:
+    """Gather readings by tag; what is older than `since` counts as not read."""
+    by_tag: dict[str, list[Sample]] = {tag: [] for tag in bound.tags}
+    flags = {}
+    for reading in readings:
+        if reading.tag in by_tag:
+            by_tag[reading.tag].append(reading.sample)
+            if reading.flags:
+                flags[reading.tag, reading.sample.at] = reading.flags
+    unread = TagSamples((), Micros(since - 1))
+    return History({tag: unread.merged(samples) for tag, samples in by_tag.items()}, flags)
+
+
+def look_back(bound: BoundAsset) -> Micros:
+    """How far before a range readings are wanted at first."""
+    return Micros(max([_AT_LEAST, *(binding.reach for binding in bound.asking)]))
+
+
+def recompute(
+    bound: BoundAsset, history: History, range_: Range, *, revision: int, run: RunId = LIVE
+) -> Recomputed:
+    """Make every frame of the range again, as if all readings had come at once."""
+    rows: list[FrameRow] = []
+    skipped = 0
+    lacks_history = False
+    for binding in bound.asking:
+        for event_time in sorted(_asked(binding, history, range_)):
+            match compute_frame(binding.frame, history.samples, event_time):
+                case NotHeld():
+                    lacks_history = True
+                case Frame() as frame if is_too_empty(binding, frame):
+                    skipped += 1
+                case Frame() as frame:
+                    cause = _cause(binding, history, event_time, run)
+                    row = frame_row(binding, bound.asset, frame, cause, revision=revision, run=run)
+                    rows.append(row)
+    return Recomputed(tuple(rows), skipped, lacks_history)
+
+
+def _asked(binding: BoundBinding, history: History, range_: Range) -> set[Micros]:
+    since, until = range_.since, range_.until
+    times = trigger_times(binding, history.samples)
+    if binding.is_clocked:
+        # The ticks between the range and the samples beside it are owed as well.
+        before, after = bisect_left(times, since), bisect_right(times, until)
+        since = Micros(times[before - 1] + 1) if before else since
+        until = times[after] if after < len(times) else until
+    return event_times(binding, times, since, until)
+
+
+def _cause(binding: BoundBinding, history: History, event_time: Micros, run: RunId) -> Cause:
+    told = PredictionFlag.LATE if run == LIVE else PredictionFlag.NONE
+    causes = [
+        cause_of(sample, history.flags.get((tag, sample.at), ReadingFlag.NONE), "")
+        for tag, sample in _triggers(binding, history, event_time)
+    ]
+    if not causes:
+        return Cause(event_time, told, "")
+    first = causes[0]
+    for other in causes[1:]:
+        first.join(other)
+    first.flags |= told
+    return first
+
+
+def _triggers(
+    binding: BoundBinding, history: History, event_time: Micros
+) -> Iterator[tuple[str, Sample]]:
+    until = Micros(event_time + max(binding.grid, 1))
+    for tag in binding.trigger_tags:
+        known = history.samples.get(tag, NO_SAMPLES)
+        inside = known.samples[known.index_at(event_time) : known.index_at(until)]
+        yield from ((tag, sample) for sample in inside)
