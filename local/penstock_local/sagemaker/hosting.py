@@ -163,7 +163,7 @@ class Hosting:
 
     async def _retire(self, fleet: Fleet) -> None:
         self._retiring.add(fleet)
-        await fleet.retire(self._tools.settings.drain_seconds)
+        await fleet.retire(self._tools.settings.invocation_timeout_seconds)
         self._retiring.discard(fleet)  # not in `finally`: cancelled, it is left to `close`
 
     async def _start_fleet(self, name: str, deployment: Deployment) -> Fleet:

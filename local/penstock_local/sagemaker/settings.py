@@ -34,5 +34,6 @@ class Settings(CoreSettings):
     startup_timeout_seconds: float = 180
     stop_grace_seconds: float = 120
     serving_stop_seconds: float = 30
-    drain_seconds: float = 30
+    # With the grace below it stays under what a supervisor waits for.
+    drain_seconds: float = 10
     shutdown_grace_seconds: float = 5
