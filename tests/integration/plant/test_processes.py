@@ -66,25 +66,6 @@ def test_serve_answers_asks_for_its_token_and_cuts_answers(tmp_path: Path) -> No
         assert client.get("/csv/pumps.csv").status_code == 200
 
 
-@pytest.mark.data
-def test_public_data_sets_are_pulled_in_pages(data_dir: Path) -> None:
-    with serving("--csv", str(data_dir), "--fault", '{"kind": "throttle", "count": 1}') as client:
-        assert client.get("/csv").status_code == 429
-        file = "/csv/ai4i2020/ai4i2020.csv"
-        tags = "/AI4I2020/Torque [Nm],/AI4I2020/Machine failure"
-        params = {"tags": tags, "page_size": "5000"}
-        first = client.get(file, params=params).json()
-        assert (first["total"], first["pages"]) == (20_000, 4)
-        found = first["records"]
-        for page in range(2, 5):
-            found += client.get(file, params={**params, "page": str(page)}).json()["records"]
-        failures = [r["value"] for r in found if r["tag"] == "/AI4I2020/Machine failure"]
-        assert (len(failures), sum(failures)) == (10_000, 339)
-        file = "/csv/nab/machine_temperature_system_failure.csv"
-        day = {"from": "2013-12-03", "to": "2013-12-04"}
-        assert client.get(file, params=day).json()["total"] == 288
-
-
 async def test_push_sends_prints_what_became_of_it_and_ends_with_zero(tmp_path: Path) -> None:
     async with receiving(Endpoint()) as endpoint:
         ended = await _push(endpoint.url, tmp_path, "--count", "3", "--every", "0.1")

@@ -170,7 +170,7 @@ async def test_nothing_is_lost_over_a_bad_line(tmp_path: Path, kind: str) -> Non
         receiving(Endpoint()) as endpoint,
         FaultProxy(target=endpoint.url.removesuffix("/v1/readings"), seed=3) as proxy,
     ):
-        proxy.set(Fault.model_validate(fault | {"count": 5}))
+        proxy.set(Fault.model_validate(fault | {"count": 2}))
         tally = await push(f"{proxy.url}/v1/readings", log)
     assert tally.undelivered == tally.lost == tally.refused == 0
     assert sum(delivered(log).values()) == tally.delivered == len(endpoint.readings)
