@@ -6,8 +6,7 @@ lets go of the interpreter while it encodes.
 
 import asyncio
 import io
-from collections.abc import AsyncIterator, Collection, Coroutine, Mapping, Sequence
-from typing import TypeVar
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -15,13 +14,12 @@ import pyarrow.parquet as pq
 
 from penstock.domain.ids import digest_id
 from penstock.domain.time import DAY, HOUR, Micros, floor_to, from_micros
+from penstock.gathering import gather_all
 from penstock.ports import ObjectStore
 
 TIME = pa.timestamp("us", tz="UTC")
 SUFFIX = ".parquet"
 CONTENT_TYPE = "application/vnd.apache.parquet"
-
-T = TypeVar("T")
 
 _HOUR = "_hour"
 _ROWS_PER_GROUP = 64 * 1024
@@ -58,29 +56,25 @@ async def write_hours(
     store: ObjectStore, root: str, tables: Mapping[Micros, pa.Table], *, name: str
 ) -> None:
     """Write each hour's table as one object; return when all are durable."""
-    gate = asyncio.Semaphore(_AT_ONCE)
 
     async def write(hour: Micros, table: pa.Table) -> None:
-        async with gate:
-            body = await asyncio.to_thread(_encode, table)
-            key = f"{partition(root, hour)}{name}{SUFFIX}"
-            await store.put(key, body, content_type=CONTENT_TYPE)
+        body = await asyncio.to_thread(_encode, table)
+        key = f"{partition(root, hour)}{name}{SUFFIX}"
+        await store.put(key, body, content_type=CONTENT_TYPE)
 
-    await _all([write(hour, table) for hour, table in tables.items()])
+    await gather_all([write(hour, table) for hour, table in tables.items()], at_once=_AT_ONCE)
 
 
 async def read_hours(
     store: ObjectStore, root: str, *, since: Micros, until: Micros, rows: pc.Expression | None
 ) -> AsyncIterator[pa.Table]:
     """Read `[since, until)` hour by hour in order of time; only row groups that can match."""
+
+    async def read(key: str) -> pa.Table:
+        return await asyncio.to_thread(_decode, await store.get(key), rows)
+
     async for keys in _hours(store, root, since, until):
-        gate = asyncio.Semaphore(_AT_ONCE)
-
-        async def read(key: str, gate: asyncio.Semaphore = gate) -> pa.Table:
-            async with gate:
-                return await asyncio.to_thread(_decode, await store.get(key), rows)
-
-        yield pa.concat_tables(await _all([read(key) for key in keys]))
+        yield pa.concat_tables(await gather_all([read(key) for key in keys], at_once=_AT_ONCE))
 
 
 def between(column: str, since: Micros, until: Micros) -> pc.Expression:
@@ -107,17 +101,6 @@ async def _hours(
                 keys.setdefault(hour, []).append(found.key)
         for hour in sorted(keys):
             yield keys[hour]
-
-
-async def _all(work: Sequence[Coroutine[None, None, T]]) -> list[T]:
-    # No task group: it would wrap the error that tells the consumer what to do.
-    results = await asyncio.gather(*work, return_exceptions=True)
-    done = []
-    for result in results:
-        if isinstance(result, BaseException):
-            raise result
-        done.append(result)
-    return done
 
 
 def _encode(table: pa.Table) -> bytes:

@@ -16,6 +16,12 @@ MetricName = Literal[
     "receive_failures",  # counter: receives that the broker did not answer, by queue
     "consumer_paused",  # gauge: 1 while a consumer waits for its dependency, by queue
     "context_stale",  # gauge: 1 while assets, bindings or models cannot be read anew
+    "sink_rows",  # counter: predictions by sink and outcome (written, superseded, dead)
+    "sink_batches",  # counter: writes, by sink; rows by batches is the size of a batch
+    "sink_flush_seconds",  # histogram: how long a write took, by sink
+    "sink_up",  # gauge: 1 while the place behind a queue answers, by sink
+    "oldest_message_seconds",  # gauge: age of the oldest pack last written, by queue
+    "archive_rows",  # counter: readings, sequences and rejects archived, by kind
 ]
 
 _BOUNDARIES = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300]

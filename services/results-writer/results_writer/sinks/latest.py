@@ -1,6 +1,5 @@
 """The newest live prediction of each asset and binding in DynamoDB: what a dashboard asks for."""
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -10,6 +9,7 @@ from penstock.domain.ids import LIVE, AssetName, BindingName, PackId, RunId
 from penstock.domain.predictions import Prediction, PredictionFlag, PredictionKind
 from penstock.domain.readings import Quality
 from penstock.domain.time import Micros
+from penstock.gathering import gather_all
 from penstock.ports import KeyValueStore, Write, WriteReport
 from penstock.resources import LATEST
 
@@ -57,29 +57,24 @@ class LatestSink:
         return WriteReport(superseded, failed)
 
     async def _place_all(self, newest: Mapping[_Place, Prediction]) -> dict[_Place, str]:
-        gate = asyncio.Semaphore(_AT_ONCE)
-        results = await asyncio.gather(
-            *(self._place(prediction, gate) for prediction in newest.values()),
-            return_exceptions=True,
-        )
-        kept = {}
-        for (place, prediction), result in zip(newest.items(), results, strict=True):
-            if isinstance(result, BaseException):
-                raise result
-            if result:
-                kept[place] = order_of(prediction)
-        return kept
+        places = [self._place(prediction) for prediction in newest.values()]
+        taken = await gather_all(places, at_once=_AT_ONCE)
+        return {
+            place: order_of(prediction)
+            for (place, prediction), is_newest in zip(newest.items(), taken, strict=True)
+            if is_newest
+        }
 
-    async def _place(self, prediction: Prediction, gate: asyncio.Semaphore) -> bool:
+    async def _place(self, prediction: Prediction) -> bool:
         key = {"asset": prediction.asset, "binding": prediction.binding}
         order = order_of(prediction)
         put = to_item(prediction) | {"order": order}
-        write = Write(LATEST.name, key, put=put, require_at_most={"order": order})
-        async with gate:
-            try:
-                await self._store.write(write)
-            except VersionConflict:
-                return False
+        try:
+            await self._store.write(
+                Write(LATEST.name, key, put=put, require_at_most={"order": order})
+            )
+        except VersionConflict:
+            return False
         return True
 
     async def ping(self) -> None:
