@@ -1,0 +1,1 @@
+"""Routes of the results-writer, one file each."""
