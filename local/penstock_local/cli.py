@@ -12,8 +12,8 @@ from typing import Annotated
 import typer
 
 from penstock_local import stackfile, status
-from penstock_local.demo.command import demo
 from penstock_local.identity import end_all
+from penstock_local.lazy_commands import LazyCommands
 from penstock_local.lock import AlreadyRunning, only_supervisor
 from penstock_local.ports import DEFAULT_PORTS, PortTaken, free_ports
 from penstock_local.up import Display, build_supervisor, end_leftovers, keep_up
@@ -22,8 +22,7 @@ from penstock_local.up import Display, build_supervisor, end_leftovers, keep_up
 _NOT_RUNNING = 3
 _STOP_SECONDS = 120.0
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
-app.command()(demo)
+app = typer.Typer(cls=LazyCommands, no_args_is_help=True, add_completion=False, help=__doc__)
 StateDir = Annotated[Path, typer.Option(help="where the stack keeps its state and its logs")]
 DEFAULT_STATE_DIR = Path(".penstock")
 

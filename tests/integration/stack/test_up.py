@@ -23,7 +23,7 @@ from penstock_local.stack import PenstockStack
 from tests.fixtures.stack import state_folder
 from tests.fixtures.waiting import wait_until
 
-STAND_INS = ("bootstrap", "snowflake")
+STAND_INS = ("bootstrap", "snowflake", "sagemaker")
 
 
 def command(*words: str) -> subprocess.CompletedProcess[str]:

@@ -1,0 +1,29 @@
+"""Commands whose modules are imported only when they run: `status` must not pay for a demo's ML."""
+
+from importlib import import_module
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+_MODULES = {"demo": "penstock_local.demo.command"}
+"""Command by the module that has a function of its name."""
+
+
+class LazyCommands(TyperGroup):
+    """The commands of an application and those of the table above.
+
+    Click's own classes lie in a private module of typer, hence `Any`.
+    """
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Name all commands."""
+        return [*super().list_commands(ctx), *_MODULES]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Find a command, importing its module now if it must."""
+        if cmd_name not in _MODULES:
+            return super().get_command(ctx, cmd_name)
+        alone = typer.Typer(add_completion=False)
+        alone.command(cmd_name)(getattr(import_module(_MODULES[cmd_name]), cmd_name))
+        return typer.main.get_command(alone)
