@@ -1,1 +1,6 @@
-pytest_plugins = ["tests.fixtures.data", "tests.fixtures.postgres", "tests.fixtures.stack"]
+pytest_plugins = [
+    "tests.fixtures.data",
+    "tests.fixtures.postgres",
+    "tests.fixtures.stack",
+    "tests.fixtures.e2e",
+]
