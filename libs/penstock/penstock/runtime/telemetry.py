@@ -22,6 +22,16 @@ MetricName = Literal[
     "sink_up",  # gauge: 1 while the place behind a queue answers, by sink
     "oldest_message_seconds",  # gauge: age of the oldest pack last written, by queue
     "archive_rows",  # counter: readings, sequences and rejects archived, by kind
+    "readings_accepted",  # counter: readings and sequences that were taken and are durable
+    "readings_rejected",  # counter: items that were refused and are in quarantine, by reason
+    "readings_superseded",  # counter: readings that the same body said again later
+    "qualities_unknown",  # counter: qualities that the gateway's scheme does not know
+    "keys_refused",  # counter: wrong keys by gateway (unknown: the name itself is)
+    "quota_exceeded",  # counter: requests over their gateway's quota, by gateway and outcome
+    "packs_published",  # counter: packs by kind and outcome
+    "pack_bytes",  # counter: bytes of those packs by kind
+    "flush_seconds",  # histogram: publishing one group of packs
+    "ingest_queued_readings",  # gauge: what waits to be published
 ]
 
 _BOUNDARIES = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300]
