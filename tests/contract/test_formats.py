@@ -19,6 +19,7 @@ from ingest_api.testing import (
     check_columns,
     check_garbage,
     check_is_pure,
+    check_names_decide,
     check_samples,
 )
 from penstock.domain.errors import MalformedPayload, UnknownFormat
@@ -86,6 +87,31 @@ def test_garbage_is_refused_or_read_into_even_columns(format_: PayloadFormat) ->
 def test_any_document_is_refused_or_read_into_even_columns(document: object) -> None:
     for format_ in FOUND.values():
         check_columns(format_, document)
+
+
+@settings(max_examples=60)
+@given(document=st.dictionaries(WORDS | st.text(max_size=4), SCALARS, max_size=6))
+def test_objects_of_scalars_are_told_by_their_names(document: dict[str, object]) -> None:
+    for format_ in FOUND.values():
+        check_names_decide(format_, document)
+
+
+@settings(max_examples=60)
+@given(elements=st.lists(DOCUMENTS | st.sampled_from([{"tag": "/A", "v": 1}, {"/A": 1}])))
+def test_an_array_is_read_as_its_elements_one_by_one(elements: list[object]) -> None:
+    formats = Formats(FOUND)
+    expected: list[object] = []
+    for element in elements:
+        try:
+            expected += formats.parse([element], CONTEXT).tags
+        except UnknownFormat:
+            continue
+        except MalformedPayload:
+            return
+    try:
+        assert repr(formats.parse(elements, CONTEXT).tags) == repr(expected)
+    except UnknownFormat:
+        assert expected == []
 
 
 @settings(max_examples=100)

@@ -305,7 +305,8 @@ def _gateway(item: dict[str, object]) -> Gateway:
     keys = cast("list[dict[str, object]]", item["keys"])
     bad_key_at = item.get("last_bad_key_at")
     return Gateway(
-        settings=GatewayBody.model_validate_json(cast("str", item["body"])),
+        # A newer console may have written fields that this build does not know yet.
+        settings=GatewayBody.model_validate_json(cast("str", item["body"]), extra="ignore"),
         keys=tuple(GatewayKey(**key) for key in keys),  # type: ignore[arg-type]  # as it was put
         version=cast("int", item["version"]),
         created_at=Micros(cast("int", item["created_at"])),

@@ -5,6 +5,7 @@ alike, and the patient way only where they are not.
 """
 
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import Any
 
 from ingest_api.document import Mark
@@ -23,17 +24,14 @@ RESERVED_KEYS = frozenset({*ENVELOPE_KEYS, "parameters", "entries", "metrics"})
 
 def column(items: Sequence[Any], keys: Sequence[str]) -> list[Any]:
     """Take one member out of every item under whichever key it has; the first item's key leads."""
-    first = items[0] if items else None
-    keys_of_first = first if isinstance(first, dict) else {}
-    leading = next((key for key in keys if key in keys_of_first), None)
-    if leading is not None:
-        try:
-            return [item[leading] for item in items]
-        except (KeyError, TypeError):
-            keys = (leading, *(key for key in keys if key != leading))
-    elif not _mentions(items, keys):
+    alike = _alike(items, keys)
+    if alike is not None:
+        return alike
+    if not _mentions(items, keys):
         return [Mark.MISSING] * len(items)
-    return [_member(item, keys) for item in items]
+    leading = _leading(items, keys)
+    in_order = (leading, *keys) if leading else keys
+    return [_member(item, in_order) for item in items]
 
 
 def enveloped(document: Any) -> list[Any] | None:
@@ -51,13 +49,18 @@ def names_a_tag(item: Any) -> bool:
     return isinstance(item, dict) and any(key in item for key in NAME_KEYS)
 
 
+def all_have(items: Sequence[Any], keys: Sequence[str]) -> bool:
+    """Whether all items have the member, under the key of the first."""
+    return _alike(items, keys) is not None
+
+
 def columns_of(items: list[Any]) -> Parsed:
     """Read items that name their tag."""
-    names = column(items, NAME_KEYS)
-    if Mark.MISSING in names:
+    names = _alike(items, NAME_KEYS)
+    if names is None:
         names = [
             name if isinstance(item, dict) else Mark.NOT_AN_OBJECT
-            for name, item in zip(names, items, strict=True)
+            for name, item in zip(column(items, NAME_KEYS), items, strict=True)
         ]
     return _with_members(names, items)
 
@@ -80,6 +83,24 @@ def _with_members(tags: list[Any], items: list[Any]) -> Parsed:
         times=column(items, TIME_KEYS),
         items=items,
     )
+
+
+def _alike(items: Sequence[Any], keys: Sequence[str]) -> list[Any] | None:
+    """The member of every item, where all have it under the key of the first; else None."""
+    leading = _leading(items, keys)
+    if leading is None:
+        return None if items else []
+    try:
+        return list(map(itemgetter(leading), items))
+    except (KeyError, TypeError):
+        return None
+
+
+def _leading(items: Sequence[Any], keys: Sequence[str]) -> str | None:
+    first = items[0] if items else None
+    if not isinstance(first, dict):
+        return None
+    return next((key for key in keys if key in first), None)
 
 
 def _mentions(items: Sequence[Any], keys: Sequence[str]) -> bool:

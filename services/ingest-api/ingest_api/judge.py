@@ -4,6 +4,8 @@ Bodies whose readings are all fine, which is nearly every body, are judged colum
 where anything stands out, reading by reading. Both ways say the same of the same body.
 """
 
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +17,7 @@ from penstock.domain.time import Micros
 from ingest_api.document import Mark
 from ingest_api.event_time import event_time, event_times, is_absent
 from ingest_api.payload_format import Parsed, RawSequence
-from ingest_api.reasons import Reason
+from ingest_api.reasons import FORBIDDEN, Reason
 from ingest_api.rules import Rules
 from ingest_api.values import all_plain, refuse_data, refuse_value
 
@@ -45,6 +47,16 @@ class Judged:
     def accepted(self) -> int:
         """How many items were good."""
         return len(self.block.tags) + len(self.sequences) + self.superseded
+
+    @property
+    def by_reason(self) -> Mapping[Reason, int]:
+        """How many items were refused for which reason."""
+        return Counter(item.reason for item in self.refused)
+
+    @property
+    def is_forbidden(self) -> bool:
+        """Whether the gateway may name nothing of what it sent."""
+        return not self.accepted and bool(self.refused) and set(self.by_reason) <= FORBIDDEN
 
 
 def judge(parsed: Parsed, rules: Rules, *, gateway_id: GatewayId, accepted_at: Micros) -> Judged:
@@ -171,13 +183,17 @@ def _qualities(
     if len(distinct) > _FEW:
         return None
     judged = {raw: table.judge(raw) for raw in distinct}
-    is_all_good = not any(worth for worth, _, _ in judged.values())
-    quality = [] if is_all_good else [int(judged[raw][0]) for raw in column]
-    kept = [judged[raw][1] for raw in column]
-    unknown = 0
-    if not all(is_known for _, _, is_known in judged.values()):
-        unknown = sum(not judged[raw][2] for raw in column)
-    return quality, kept, ReadingFlag.NONE, unknown
+    if len(judged) == 1:
+        ((worth, kept, is_known),) = judged.values()
+        count = len(column)
+        unknown = 0 if is_known else count
+        return [int(worth)] * count if worth else [], [kept] * count, ReadingFlag.NONE, unknown
+    return (
+        [int(judged[raw][0]) for raw in column] if any(j[0] for j in judged.values()) else [],
+        [judged[raw][1] for raw in column],
+        ReadingFlag.NONE,
+        sum(not judged[raw][2] for raw in column),
+    )
 
 
 def _keep_last(judged: Judged) -> None:

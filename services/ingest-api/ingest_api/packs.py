@@ -42,9 +42,12 @@ class Submission:
     @property
     def weight(self) -> int:
         """Size in readings, roughly: what bounds and batches count in."""
-        numbers = sum(len(sequence.data) for sequence in self.sequences)
-        characters = sum(len(reject.item) for reject in self.rejects)
-        return 1 + len(self.block.tags) + numbers // 2 + len(self.rejects) + characters // 32
+        weight = 1 + len(self.block.tags)
+        if self.sequences or self.rejects:
+            numbers = sum(len(sequence.data) for sequence in self.sequences)
+            characters = sum(len(reject.item) for reject in self.rejects)
+            weight += numbers // 2 + len(self.rejects) + characters // 32
+        return weight
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,7 +91,8 @@ class Sample:
 class PayloadFormat:
     """A gateway's format.
 
-    `recognises` must be cheap, answer for any document and never raise; `parse` is pure, is only
+    `recognises` must be cheap, answer for any document and never raise; objects without lists and
+    objects in them it must tell by the names of their members alone. `parse` is pure, is only
     given documents that are recognised, and raises nothing but MalformedPayload. Formats are
     asked in order of `order`: the first that recognises a document reads it. `parse_many` reads
     neighbours in an array at once, where that is cheaper than one by one.

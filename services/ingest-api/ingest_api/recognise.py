@@ -1,8 +1,9 @@
 """Which format a document has: forced by the gateway's setting, or the first that knows it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, KeysView, Mapping
 from dataclasses import replace
 from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from penstock.domain.errors import UnknownFormat
@@ -16,6 +17,7 @@ from ingest_api.reasons import Reason
 
 ENTRY_POINTS = "penstock.formats"
 """Entry points through which other distributions add formats."""
+_CONTAINERS = frozenset({dict, list})
 
 
 def discovered_formats() -> dict[str, PayloadFormat]:
@@ -45,6 +47,12 @@ class Formats:
             raise UnknownFormat(f"the body has no shape that we know; tried {names}")
         return found.parse(document, context)
 
+    def names(self, document: Any, *, wanted: str = AUTO) -> list[str]:
+        """Names of the formats that a document, or the elements of an array, would be read as."""
+        candidates = self._candidates(wanted)
+        elements = document if isinstance(document, list) else [document]
+        return sorted({f.name for f in _recognise_each(elements, candidates) if f})
+
     def _candidates(self, wanted: str) -> list[PayloadFormat]:
         if wanted == AUTO:
             return self._ordered
@@ -60,15 +68,29 @@ def _recognise(document: Any, candidates: list[PayloadFormat]) -> PayloadFormat 
     return next((format_ for format_ in candidates if format_.recognises(document)), None)
 
 
+def _recognise_each(
+    elements: list[Any], candidates: list[PayloadFormat]
+) -> Iterator[PayloadFormat | None]:
+    """Recognise the elements of an array; objects of scalars with equal names need one look."""
+    last_names: KeysView[str] | None = None
+    found = None
+    for element in elements:
+        is_plain = isinstance(element, dict) and _CONTAINERS.isdisjoint(map(type, element.values()))
+        if not is_plain or element.keys() != last_names:
+            found = _recognise(element, candidates)
+            last_names = element.keys() if is_plain else None
+        yield found
+
+
 def _parse_array(
     elements: list[Any], context: ParseContext, candidates: list[PayloadFormat]
 ) -> Parsed:
-    known = [_recognise(element, candidates) for element in elements]
+    known = list(_recognise_each(elements, candidates))
     if elements and not any(known):
         raise UnknownFormat("no element of the array has a shape that we know")
     merged = Parsed()
     # Neighbours of one format come together, so that flat readings still make columns.
-    for format_, pairs in groupby(zip(known, elements, strict=True), key=lambda pair: pair[0]):
+    for format_, pairs in groupby(zip(known, elements, strict=True), key=itemgetter(0)):
         for part in _parse_run(format_, [element for _, element in pairs], context):
             _append(merged, part)
     return merged

@@ -3,7 +3,7 @@
 Each check raises FaultyFormat with what is wrong, or lets through what the format itself raised.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from penstock.domain.errors import MalformedPayload
@@ -26,6 +26,7 @@ def check_samples(format_: PayloadFormat, formats: Formats) -> None:
         document = parse_document(sample.body.encode())
         _require(format_.recognises(document), f"{format_.name} does not recognise {sample.body}")
         check_columns(format_, document)
+        check_names_decide(format_, document)
         _check_says(format_.parse(document, CONTEXT), sample)
         _check_says(formats.parse(document, CONTEXT), sample)
         _check_says(formats.parse([document], CONTEXT), sample)
@@ -45,6 +46,17 @@ def check_garbage(format_: PayloadFormat, documents: Sequence[Any]) -> None:
     """Any document is either not recognised, or read, or refused as MalformedPayload."""
     for document in documents:
         check_columns(format_, document)
+
+
+def check_names_decide(format_: PayloadFormat, document: Mapping[str, Any]) -> None:
+    """An object without containers is recognised by the names of its members alone."""
+    if any(isinstance(value, dict | list) for value in document.values()):
+        return
+    plain = format_.recognises(dict.fromkeys(document))
+    _require(
+        format_.recognises(document) is plain,
+        f"{format_.name} looks at more than the names of {document}",
+    )
 
 
 def check_columns(format_: PayloadFormat, document: Any) -> None:

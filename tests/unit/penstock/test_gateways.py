@@ -166,6 +166,16 @@ async def test_a_note_about_a_bad_key_changes_no_version(
     assert after.last_bad_key_at == clock.now()
 
 
+async def test_settings_of_a_newer_console_are_read(
+    store: GatewayStore, tables: MemoryKeyValueStore
+) -> None:
+    await store.put(settings(description="north"))
+    item = tables.items["gateways"][(GW,)]
+    item["body"] = str(item["body"]).replace('"description"', '"colour":"red","description"')
+    item["body"] = str(item["body"]).replace('"readings_per', '"dollars":1,"readings_per')
+    assert (await store.get(GW)).settings.description == "north"
+
+
 async def test_what_is_not_there_is_not_found(store: GatewayStore) -> None:
     with pytest.raises(NotFound):
         await store.get(GW)

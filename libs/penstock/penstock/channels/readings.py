@@ -195,7 +195,10 @@ def _joined(columns: Iterable[tuple[list[V], int]], default: V) -> list[V]:
     parts = list(columns)
     if not any(column for column, _ in parts):
         return []
-    return [item for column, count in parts for item in (column or [default] * count)]
+    joined: list[V] = []
+    for column, count in parts:
+        joined += column or [default] * count
+    return joined
 
 
 def readings_of(columns: ReadingColumns) -> Iterator[Reading]:

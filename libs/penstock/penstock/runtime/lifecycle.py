@@ -9,7 +9,7 @@ from typing import Any
 
 import structlog
 import uvicorn
-from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 KEEP_ALIVE_SECONDS = 75
 """Longer than a load balancer keeps its connections (60 s), else it meets closed ones as 502."""
@@ -73,7 +73,7 @@ def _end_process_if_dead(task: asyncio.Task[None], stop: Stop) -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def run_service(app: FastAPI, *, host: str, port: int, drain_seconds: float) -> None:
+def run_service(app: ASGIApp, *, host: str, port: int, drain_seconds: float) -> None:
     """Serve until SIGTERM or SIGINT, then drain."""
     config = uvicorn.Config(
         app,

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ingest_api.columns import VALUE_KEYS, columns_of, names_a_tag
+from ingest_api.columns import NAME_KEYS, VALUE_KEYS, all_have, columns_of, names_a_tag
 from ingest_api.payload_format import ParseContext, Parsed, PayloadFormat, Sample
 
 _CONTAINERS = (dict, list)
@@ -25,7 +25,7 @@ def parse(document: Any, context: ParseContext) -> Parsed:
 
 def parse_many(documents: list[Any], _context: ParseContext) -> Parsed:
     """Read an array of readings, the commonest body of a script."""
-    if all(map(_is_reading, documents)):
+    if all_have(documents, NAME_KEYS) and all_have(documents, VALUE_KEYS):
         return columns_of(documents)
     return columns_of([reading for document in documents for reading in _readings(document)])
 

@@ -1,0 +1,120 @@
+"""Composition root: what the process owns, in the order in which it opens and closes."""
+
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+
+from fastapi import FastAPI
+from penstock.adapters.aws import aws_clients
+from penstock.adapters.dynamodb import DynamoStore
+from penstock.adapters.sns import SnsPublisher, topic_arn
+from penstock.channels.readings import CHANNEL
+from penstock.gateways import GatewayStore
+from penstock.ports import Clock, KeyValueStore, Publisher
+from penstock.resources import physical_name
+from penstock.runtime.clock import SystemClock
+from penstock.runtime.http import Check, install
+from penstock.runtime.lifecycle import Stop, owned_task
+from starlette.types import Receive, Scope, Send
+
+from ingest_api.accept import Acceptor
+from ingest_api.gateway_directory import GatewayDirectory
+from ingest_api.group_commit import GroupCommit
+from ingest_api.idempotency import KeptAnswers
+from ingest_api.metrics import TalliedMetrics
+from ingest_api.packs import Packer
+from ingest_api.recognise import Formats, discovered_formats
+from ingest_api.request_body import BodyReader
+from ingest_api.routes.openapi import describe
+from ingest_api.routes.readings import ROUTES, Door
+from ingest_api.settings import Settings
+
+SERVICE = "ingest-api"
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """The outside world, real or in memory; `ping` proves that the topic can be reached."""
+
+    publisher: Publisher
+    store: KeyValueStore
+    ping: Callable[[], Awaitable[None]]
+
+
+class IngestApp:
+    """The door for gateways, with FastAPI beside it for everything else.
+
+    The lifespan puts the door in: a server takes no request before.
+    """
+
+    def __init__(self, api: FastAPI) -> None:
+        """Start closed."""
+        self.api = api
+        self.door: Door | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send gateways to the door and all others to FastAPI."""
+        is_for_door = scope["type"] == "http" and scope["path"].rstrip("/") in ROUTES
+        if is_for_door and self.door is not None:
+            await self.door(scope, receive, send)
+        else:
+            await self.api(scope, receive, send)
+
+
+def create_app(
+    settings: Settings, *, outside: Outside | None = None, clock: Clock | None = None
+) -> IngestApp:
+    """Build the application; `outside` and `clock` replace the real ones in tests."""
+    clock = clock or SystemClock()
+    metrics = TalliedMetrics(SERVICE)
+    checks: dict[str, Check] = {}
+    known = discovered_formats()
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_api: FastAPI) -> AsyncIterator[None]:
+        async with contextlib.AsyncExitStack() as stack:
+            stack.callback(metrics.close)
+            world = outside
+            if world is None:
+                world = await stack.enter_async_context(_real_outside(settings))
+            directory = GatewayDirectory(
+                GatewayStore(world.store, clock), clock, metrics, settings.gateways
+            )
+            commit = GroupCommit(world.publisher, Packer(clock), metrics, settings.commit)
+            stop = Stop()
+            await stack.enter_async_context(
+                owned_task(directory.run(stop), name="gateways", stop=stop)
+            )
+            await stack.enter_async_context(
+                owned_task(
+                    commit.run(), name="commit", stop=stop, patience_seconds=settings.drain_seconds
+                )
+            )
+            stack.callback(commit.close)
+            app.door = Door(
+                directory,
+                Acceptor(Formats(known), commit, clock=clock, metrics=metrics),
+                BodyReader(settings.bodies),
+                KeptAnswers(world.store, clock),
+                clock,
+                metrics,
+                settings.deadline_seconds,
+            )
+            checks.update(topic=world.ping, gateways=directory.check_loaded)
+            yield
+
+    api = FastAPI(title="Penstock ingest-api", lifespan=lifespan, docs_url=None, redoc_url=None)
+    install(api, clock=clock, metrics=metrics, checks=checks)
+    describe(api, known.values())
+    app = IngestApp(api)
+    return app
+
+
+@contextlib.asynccontextmanager
+async def _real_outside(settings: Settings) -> AsyncIterator[Outside]:
+    async with aws_clients(settings.region) as aws:
+        sns = await aws.sns()
+        topic = physical_name(settings.name_prefix, CHANNEL.carrier.name)
+        publisher = SnsPublisher(sns, await topic_arn(sns, topic))
+        store = DynamoStore(await aws.dynamodb(), settings.name_prefix)
+        yield Outside(publisher, store, publisher.ping)

@@ -1,0 +1,25 @@
+"""Settings of ingest-api, read from `INGEST_API_*`."""
+
+from typing import Annotated
+
+from penstock.runtime.settings import CoreSettings
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+from ingest_api.gateway_directory import DirectorySettings
+from ingest_api.group_commit import CommitSettings
+from ingest_api.request_body import BodySettings
+
+
+class Settings(CoreSettings):
+    """`deadline_seconds` runs from a body's last byte to the answer about it."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="INGEST_API_", env_nested_delimiter="__", frozen=True, extra="ignore"
+    )
+
+    port: int = 8081
+    deadline_seconds: Annotated[float, Field(gt=0, le=60)] = 3.5
+    commit: CommitSettings = CommitSettings()
+    bodies: BodySettings = BodySettings()
+    gateways: DirectorySettings = DirectorySettings()
