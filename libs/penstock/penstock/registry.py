@@ -11,13 +11,16 @@ from penstock.ports import KeyValueStore, Write
 from penstock.resources import MODELS
 
 CHAMPION = "champion"
+COUNTER = "counter"
+"""Item of a model that counts its versions, beside the versions themselves."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelVersion:
     """One trained artefact with the frame that it must be given, frozen.
 
-    `frame` and `metrics` are JSON; the variant that serves it has the name of the version.
+    `frame` and `metrics` are JSON; the variant that serves it has the name of the version;
+    `endpoint` is its name in SageMaker.
     """
 
     model: str
@@ -79,7 +82,7 @@ class ModelRegistry:
         async for item in self._store.scan(MODELS.name):
             if item["version"] == CHAMPION:
                 champions[str(item["model"])] = str(item["points_to"])
-            else:
+            elif item["version"] != COUNTER:
                 versions.append(_version(item))
         return versions, champions
 

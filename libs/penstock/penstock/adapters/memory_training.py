@@ -5,7 +5,7 @@ fails goes back to InService with the old configuration. The test moves time on 
 `finish` and `settle`.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
 
 from penstock.domain.endpoints import (
@@ -21,15 +21,18 @@ from penstock.ports import Clock
 
 
 class MemoryExecutions:
-    """Executions by name."""
+    """Executions by name; `on_start` may raise before one is started."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_start: Callable[[str], None] | None = None) -> None:
         """Start with none."""
+        self.on_start = on_start
         self.payloads: dict[str, dict[str, object]] = {}
         self.statuses: dict[str, str] = {}
 
     async def start(self, name: str, payload: Mapping[str, object]) -> None:
         """Start one, or adopt one of the same payload."""
+        if self.on_start:
+            self.on_start(name)
         if self.payloads.setdefault(name, dict(payload)) != dict(payload):
             raise Conflict(f"execution {name} was started for something else")
         self.statuses.setdefault(name, "RUNNING")
@@ -140,13 +143,14 @@ class MemoryEndpoints:
             raise Conflict(f"endpoint {name} is being changed already")
         self._change(name, config, EndpointStatus.UPDATING, serving=endpoint.config)
 
-    async def remove(self, name: str, *, config: str | None = None) -> None:
-        """Remove an endpoint and its configuration."""
+    async def remove(self, name: str) -> None:
+        """Remove an endpoint, and the configuration and model of its name."""
         endpoint = self.endpoints.get(name)
         if endpoint is not None and endpoint.status.is_changing:
             raise EndpointUnavailable(f"endpoint {name} is {endpoint.status}")
         self.endpoints.pop(name, None)
-        self.configs.pop(config or "", None)
+        self.configs.pop(name, None)
+        self.models.pop(name, None)
 
     def settle(self, name: str, status: EndpointStatus, *, fails: str = "") -> None:
         """End a change; one that `fails` keeps the configuration that served before."""

@@ -120,8 +120,8 @@ class SageMakerEndpoints:
                 raise Conflict(f"endpoint {name} is being changed already") from error
             raise _translated(error, f"updating endpoint {name}") from error
 
-    async def remove(self, name: str, *, config: str | None = None) -> None:
-        """Remove an endpoint, and a configuration that only it used; none is fine.
+    async def remove(self, name: str) -> None:
+        """Remove an endpoint, and the configuration and model of its name; none is fine.
 
         Raise EndpointUnavailable while it is changing: then SageMaker refuses.
         """
@@ -131,12 +131,8 @@ class SageMakerEndpoints:
             endpoint = await self.describe(name)
             if endpoint is not None and endpoint.status is not EndpointStatus.DELETING:
                 raise EndpointUnavailable(f"endpoint {name} is {endpoint.status}") from error
-        if config is not None:
-            try:
-                await self._client.delete_endpoint_config(EndpointConfigName=config)
-            except AWS_ERRORS as error:
-                if error_code(error) not in _MISSING:
-                    raise unavailable(error, f"removing configuration {config}") from error
+        await _gone(self._client.delete_endpoint_config(EndpointConfigName=name))
+        await _gone(self._client.delete_model(ModelName=name))
 
 
 def _training_request(order: TrainingOrder, role_arn: str) -> dict[str, Any]:
@@ -233,6 +229,14 @@ async def _found(describing: Awaitable[T]) -> T | None:
         if error_code(error) in _MISSING:
             return None
         raise unavailable(error, "asking SageMaker") from error
+
+
+async def _gone(deleting: Awaitable[T]) -> None:
+    try:
+        await deleting
+    except AWS_ERRORS as error:
+        if error_code(error) not in _MISSING:
+            raise unavailable(error, "cleaning up in SageMaker") from error
 
 
 async def _ensured(describe: _Call, create: _Call, doing: str) -> None:

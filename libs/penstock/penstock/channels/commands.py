@@ -7,7 +7,10 @@ VERSION = 1
 
 
 class CommandMessage(Envelope, frozen=True, kw_only=True):
-    """Do one step of a job's run, then answer the task token."""
+    """Do one step of a job's run, then answer the task token.
+
+    Without a token it is an order of a person about the version that the run made.
+    """
 
     job_id: str
     run: int

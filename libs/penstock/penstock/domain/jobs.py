@@ -97,8 +97,7 @@ class Job:
     plan that were written, `planned` (their number) is set when the last of them is; `open` counts
     the slices that may still change, `concurrency` how many the source bears at once. Slices belong
     to `pull_run`, the run that began the pull: a retry goes on with it, so that only what failed is
-    pulled again. `verdict` is the evaluation's as JSON, `asked_config` the endpoint configuration
-    that this run gave its endpoint.
+    pulled again. `verdict` is the evaluation's as JSON.
     """
 
     job_id: JobId
@@ -124,7 +123,6 @@ class Job:
     dataset_ready: bool = False
     stop_requested: bool = False
     verdict: str | None = None
-    asked_config: str | None = None
     started_at: Micros | None = None
     ended_at: Micros | None = None
     progressed_at: Micros | None = None
