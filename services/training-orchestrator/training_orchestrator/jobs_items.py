@@ -92,11 +92,30 @@ def slice_of(item: Item) -> StoredSlice:
 
 def event(job_id: str, run: int, name: str, *, at: Micros, **details: object) -> Write:
     """Add an event to a job's history; the same event at the same time stands there once."""
-    event_id = f"{to_iso(at)[:23]}Z-{run}-{name}"
-    key: dict[str, object] = {"job_id": job_id, "event_id": event_id}
     told = {name: value for name, value in details.items() if value is not None}
+    what = f"status-{told['status']}" if name == "status" else name
+    key: dict[str, object] = {"job_id": job_id, "event_id": event_id(to_iso(at), run, what)}
     item = {**key, "run": run, "event": name, "at": to_iso(at), **told}
     return Write(STEPS.name, key, put=item)
+
+
+def event_id(at: str, run: int, what: str) -> str:
+    """Id of an event: it sorts by its time, which is cut to milliseconds as Step Functions does."""
+    return f"{at.removesuffix('Z')[:23]}Z-{run}-{what}"
+
+
+def past_events(job: Job) -> list[dict[str, object]]:
+    """Events that the state machine wrote into the job's own item."""
+    return [
+        {
+            "event_id": event_id(
+                str(one["at"]), _whole(one["run"]) or 0, f"status-{one['status']}"
+            ),
+            "event": "status",
+            **one,
+        }
+        for one in job.history
+    ]
 
 
 def change_job(job: Job, **parts: object) -> Write:

@@ -1,5 +1,6 @@
 """Reads and writes of jobs and their events: each change is conditional on run and status."""
 
+import contextlib
 from collections.abc import AsyncIterator
 
 from penstock.domain.datasets import Recipe
@@ -7,6 +8,7 @@ from penstock.domain.errors import (
     IllegalTransition,
     NotFound,
     UnknownJob,
+    VersionConflict,
 )
 from penstock.domain.jobs import (
     RETRYABLE,
@@ -15,10 +17,11 @@ from penstock.domain.jobs import (
     check_transition,
 )
 from penstock.domain.time import to_iso
-from penstock.ports import Clock, Item, KeyValueStore, Write
+from penstock.ports import Clock, KeyValueStore, Write
 from penstock.resources import JOBS, STEPS
 
-from training_orchestrator.bodies import DatasetBody, JobBody
+from training_orchestrator.bodies import JobBody
+from training_orchestrator.dataset_bodies import DatasetBody
 from training_orchestrator.jobs_items import (
     LISTING,
     change_job,
@@ -26,6 +29,7 @@ from training_orchestrator.jobs_items import (
     job_item,
     job_key,
     job_of,
+    past_events,
 )
 
 
@@ -65,17 +69,17 @@ class JobsStore:
         async for item in listed:
             yield job_of(item)
 
-    async def events(self, job_id: str) -> AsyncIterator[Item]:
-        """Walk the history of a job in order."""
-        async for item in self._store.query(STEPS.name, {"job_id": job_id}):
-            yield item
+    async def events(self, job: Job) -> list[dict[str, object]]:
+        """Tell the whole history of a job in order, whoever wrote it."""
+        told = [dict(i) async for i in self._store.query(STEPS.name, {"job_id": job.job_id})]
+        return sorted([*told, *past_events(job)], key=lambda one: str(one["event_id"]))
 
     async def tell(self, job: Job, name: str, **details: object) -> None:
         """Add an event to a job's history."""
         await self._store.write(event(job.job_id, job.run, name, at=self._clock.now(), **details))
 
-    async def move(self, job: Job, status: JobStatus, **parts: object) -> Job:
-        """Change the status and other attributes; the event goes with it.
+    async def move(self, job: Job, status: JobStatus, *more: Write, **parts: object) -> Job:
+        """Change the status and other attributes; the event goes with it, and so do other writes.
 
         Raise IllegalTransition where the run cannot go there, VersionConflict where it moved since.
         """
@@ -87,7 +91,7 @@ class JobsStore:
         told = event(
             job.job_id, job.run, "status", at=now, status=status.value, reason=parts.get("reason")
         )
-        await self._store.write_all([change, told])
+        await self._store.write_all([change, told, *more])
         return await self.load(job.job_id)
 
     async def create(self, job: Job, *more: Write) -> None:
@@ -100,13 +104,23 @@ class JobsStore:
         """Change attributes of a job that is still in this run and status."""
         return job_of(await self._store.write(change_job(job, **parts)))
 
+    async def raise_generation(self, job: Job) -> Job:
+        """Let what the run makes have a new name, once, however many saw the last one fail."""
+        key = job_key(job.job_id)
+        require = {"run": job.run, "generation": job.generation}
+        with contextlib.suppress(VersionConflict):
+            await self._store.write(
+                Write(JOBS.name, key, set={"generation": job.generation + 1}, require=require)
+            )
+        return await self.load(job.job_id)
+
     async def next_run(self, job: Job, *more: Write, dataset_ready: bool) -> Job:
         """Begin the next run of a job that failed or was stopped; raise IllegalTransition."""
         if job.status not in RETRYABLE:
             raise IllegalTransition(
                 f"job {job.job_id} is {job.status}; only FAILED or STOPPED ones can be retried"
             )
-        forgotten = ("result", "reason", "ended_at", "model_version", "verdict", "asked_config")
+        forgotten = ("result", "reason", "ended_at", "model_version", "verdict")
         change = change_job(
             job,
             **dict.fromkeys(forgotten),

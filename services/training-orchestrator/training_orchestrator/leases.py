@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from penstock.domain.errors import Conflict, VersionConflict
 from penstock.domain.time import SECOND
-from penstock.ports import Clock, KeyValueStore, Write
+from penstock.ports import Clock, Item, KeyValueStore, Write
 from penstock.resources import LEASES
 
 
@@ -24,10 +24,11 @@ class Leases:
     store: KeyValueStore
     clock: Clock
 
-    async def acquire(self, name: str, holder: str, *, seconds: int) -> None:
+    async def acquire(self, name: str, holder: str, *, seconds: int) -> Item:
         """Hold a lease until `seconds` from now, or hold it longer; raise LeaseHeld.
 
-        A lease whose end has passed belongs to nobody: its holder must be done long before.
+        Answers what the holder noted on it. A lease whose end has passed belongs to nobody: its
+        holder must be done long before.
         """
         now = self.clock.now() // SECOND
         key = {"name": name}
@@ -36,14 +37,21 @@ class Leases:
         if held is None:
             write = Write(LEASES.name, key, put=put, absent=True)
         else:
-            if held["holder"] != holder and int(str(held["expires_at"])) > now:
+            is_mine = held["holder"] == holder
+            if not is_mine and int(str(held["expires_at"])) > now:
                 raise LeaseHeld(name, str(held["holder"]))
+            put = {**held, **put} if is_mine else put
             require = {"holder": held["holder"], "expires_at": held["expires_at"]}
             write = Write(LEASES.name, key, put=put, require=require)
         try:
-            await self.store.write(write)
+            return await self.store.write(write)
         except VersionConflict as error:
             raise LeaseHeld(name, "somebody who was quicker") from error
+
+    async def note(self, name: str, holder: str, **notes: str) -> None:
+        """Write on a lease what its holder must know should it die; raise VersionConflict."""
+        require = {"holder": holder}
+        await self.store.write(Write(LEASES.name, {"name": name}, set=notes, require=require))
 
     async def release(self, name: str, holder: str) -> None:
         """Let go of a lease; one that somebody else holds by now stays theirs."""

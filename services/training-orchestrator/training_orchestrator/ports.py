@@ -79,8 +79,11 @@ class Endpoints(Protocol):
         """
         ...
 
-    async def remove(self, name: str, *, config: str | None = None) -> None:
-        """Remove an endpoint, and a configuration that only it used; none is fine."""
+    async def remove(self, name: str) -> None:
+        """Remove an endpoint, and the configuration and model of its name; none is fine.
+
+        Raise EndpointUnavailable while it is changing.
+        """
         ...
 
 

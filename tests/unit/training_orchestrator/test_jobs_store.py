@@ -42,7 +42,7 @@ async def test_every_move_leaves_an_event() -> None:
     jobs = JobsStore(store, FakeClock())
     job = await stored(store, make_job(status=JobStatus.TRAINING))
     await jobs.move(job, JobStatus.FAILED, reason="AlgorithmError: no rows")
-    (told,) = [one async for one in jobs.events(JOB_ID)]
+    (told,) = await jobs.events(job)
     assert told["event"] == "status"
     assert told["status"] == "FAILED"
     assert told["reason"] == "AlgorithmError: no rows"
