@@ -3,9 +3,14 @@
 import gzip
 import shutil
 import tarfile
+import zlib
 from pathlib import Path
 
 _EXECUTABLE = 0o111
+
+
+class BadArchiveError(Exception):
+    """What was uploaded as a model is no archive, or one that would write elsewhere."""
 
 
 def pack(directory: Path, archive: Path) -> None:
@@ -26,8 +31,11 @@ def unpack(archive: Path, directory: Path) -> None:
     partial = directory.with_name(f"{directory.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    with tarfile.open(archive, mode="r:*") as tar:
-        tar.extractall(partial, filter="data")
+    try:
+        with tarfile.open(archive, mode="r:*") as tar:
+            tar.extractall(partial, filter="data")
+    except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
+        raise BadArchiveError(f"{archive.name} cannot be unpacked: {error}") from error
     partial.replace(directory)
 
 

@@ -39,11 +39,14 @@ class Hosting:
         return self._fleets.get(endpoint)
 
     def restore(self) -> None:
-        """Take up every endpoint where the last run left it; those that served are Creating."""
+        """Take up every endpoint where the last run left it; those that served are Creating.
+
+        One that served once and could not be brought back gets another try at every start.
+        """
         for endpoint in self._endpoints.all():
             if endpoint.status is EndpointStatus.DELETING:
                 self._endpoints.delete(endpoint.name)
-            elif endpoint.status is not EndpointStatus.FAILED:
+            elif endpoint.status is not EndpointStatus.FAILED or endpoint.current is not None:
                 self._set(endpoint.name, status=EndpointStatus.CREATING)
                 self._start(endpoint.name, self._bring_back(endpoint.name))
         self._remove_strange_folders()
@@ -117,7 +120,13 @@ class Hosting:
             )
             return
         self._fleets[name] = fleet
-        self._set(name, status=EndpointStatus.IN_SERVICE, current=deployment, pending=pending)
+        self._set(
+            name,
+            status=EndpointStatus.IN_SERVICE,
+            current=deployment,
+            pending=pending,
+            failure_reason=None,
+        )
 
     async def _update(self, name: str) -> None:
         endpoint = self._get(name)

@@ -150,7 +150,7 @@ class TrainingRun:
 
     def _explain(self) -> str:
         """Why the program failed: what it left in the failure file, else its last words."""
+        written = ""
         with suppress(OSError):
-            written = (self._ml / "output/failure").read_text(errors="replace")
-            return written[:MAX_REASON].strip()
-        return self._tools.logs.last_words(self._log_path)
+            written = (self._ml / "output/failure").read_text(errors="replace").strip()
+        return written[:MAX_REASON] or self._tools.logs.last_words(self._log_path)

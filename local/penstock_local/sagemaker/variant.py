@@ -1,8 +1,6 @@
 """One variant of an endpoint: its model on disk, its serving process, its restarts."""
 
 import asyncio
-import shutil
-import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -11,8 +9,10 @@ from pathlib import Path
 import aiohttp
 import structlog
 
-from penstock_local.sagemaker.archives import unpack
+from penstock_local.ports import free_port
+from penstock_local.sagemaker.archives import BadArchiveError
 from penstock_local.sagemaker.container import Container, ContainerSpec
+from penstock_local.sagemaker.model_data import fetch_model
 from penstock_local.sagemaker.objects import TransferError
 from penstock_local.sagemaker.records import VariantPlan
 from penstock_local.sagemaker.tasks import Tasks
@@ -121,7 +121,7 @@ class Variant:
                 )
 
     async def _launch(self) -> Container:
-        port = _free_port()
+        port = free_port()
         self._log_starts_at = self._tools.logs.size(self._log_path)
         try:
             container = await self._tools.host.start(self._spec(port))
@@ -162,35 +162,15 @@ class Variant:
     async def _fetch_model(self) -> None:
         stop = threading.Event()
         try:
-            await asyncio.to_thread(self._fetch, stop)
+            await asyncio.to_thread(fetch_model, self.plan, self._ml, self._tools.objects, stop)
         except asyncio.CancelledError:
             stop.set()
             raise
-        except (TransferError, OSError) as error:
+        except (TransferError, BadArchiveError, OSError) as error:
             url = self.plan.model_url
             raise VariantFailedError(
                 f"Failed to download model data for variant {self.name} from {url}: {error}"
             ) from error
-
-    def _fetch(self, stop: threading.Event) -> None:
-        """Blocking. A complete folder of an earlier run is used again, whatever S3 holds now."""
-        model = self._ml / "model"
-        if model.exists():
-            return
-        shutil.rmtree(self._ml, ignore_errors=True)
-        self._ml.mkdir(parents=True)
-        if self.plan.model_url is None:
-            model.mkdir()
-        elif self.plan.model_is_prefix:
-            partial = self._ml / "model.partial"
-            partial.mkdir()
-            self._tools.objects.download_prefix(self.plan.model_url, partial, stop)
-            partial.replace(model)
-        else:
-            archive = self._ml / "model.tar.gz"
-            self._tools.objects.download(self.plan.model_url, archive, stop)
-            unpack(archive, model)
-            archive.unlink()
 
     def _spec(self, port: int) -> ContainerSpec:
         program = self._tools.images.find(self.plan.image)
@@ -209,10 +189,3 @@ class Variant:
             f"The primary container for production variant {self.name} did not pass the ping "
             f"health check: {what}. Last words: {words}"
         )
-
-
-def _free_port() -> int:
-    """Ask the kernel; it hands out another one each time, so a race needs it to come round."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])

@@ -24,9 +24,7 @@ def s3_url(aws_endpoint: str) -> str:
 @pytest.fixture(scope="session")
 def server(s3_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     server = Server(tmp_path_factory.mktemp("sagemaker"), s3_url=s3_url)
-    server.start(
-        invocation_timeout_seconds="3", stop_grace_seconds="1", startup_timeout_seconds="4"
-    )
+    server.start(invocation_timeout_seconds="3", stop_grace_seconds="2")
     yield server
     server.close()
 

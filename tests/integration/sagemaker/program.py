@@ -89,7 +89,7 @@ class Handler(BaseHTTPRequestHandler):
     model: dict[str, Any]
 
     def do_GET(self) -> None:
-        self.answer(200 if self.path == "/ping" and self.model.get("ping") != "never" else 503, {})
+        self.answer(200 if self.path == "/ping" else 503, {})
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))

@@ -154,13 +154,10 @@ def test_request_in_flight_is_answered_by_the_fleet_that_took_it(
     assert slow == [1.0]
 
 
-@pytest.mark.parametrize("broken", [{"start": "crash"}, {"ping": "never"}])
-def test_broken_model_is_rolled_back_while_the_old_one_serves(
-    account: Account, broken: dict[str, Any]
-) -> None:
+def test_broken_model_is_rolled_back_while_the_old_one_serves(account: Account) -> None:
     old = account.create_config({"main": account.create_model(mean=1.0)})
     endpoint = account.create_endpoint(old)
-    new = account.create_config({"main": account.create_model(mean=2.0, **broken)})
+    new = account.create_config({"main": account.create_model(mean=2.0, start="crash")})
 
     with steady_load(account, endpoint) as answers:
         account.sagemaker.update_endpoint(EndpointName=endpoint, EndpointConfigName=new)
@@ -306,6 +303,22 @@ def test_missing_model_data_is_named_in_the_reason(account: Account) -> None:
 
     last: Any = failed.value.last_response
     assert url in last["FailureReason"]
+
+
+def test_damaged_model_data_fails_the_endpoint_with_a_reason(account: Account) -> None:
+    model = new_name("model")
+    url = account.put(f"{model}/model.tar.gz", b"no archive at all")
+    image = "penstock-average:1.0"
+    account.sagemaker.create_model(
+        ModelName=model, PrimaryContainer={"Image": image, "ModelDataUrl": url}
+    )
+    config = account.create_config({"main": model})
+
+    with pytest.raises(WaiterError) as failed:
+        account.create_endpoint(config)
+
+    last: Any = failed.value.last_response
+    assert "cannot be unpacked" in last["FailureReason"]
 
 
 def test_serverless_variant_serves_too(account: Account) -> None:

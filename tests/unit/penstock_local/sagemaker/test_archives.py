@@ -5,7 +5,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from penstock_local.sagemaker.archives import pack, unpack
+from penstock_local.sagemaker.archives import BadArchiveError, pack, unpack
 
 
 def fill(folder: Path, names: list[str]) -> Path:
@@ -64,8 +64,27 @@ def test_archive_that_would_write_elsewhere_is_refused(tmp_path: Path) -> None:
         info.size = 1
         tar.addfile(info, io.BytesIO(b"x"))
 
-    with pytest.raises(tarfile.FilterError):
+    with pytest.raises(BadArchiveError, match="outside"):
         unpack(tmp_path / "evil.tar.gz", tmp_path / "model")
 
     assert not (tmp_path / "evil").exists()
+    assert not (tmp_path / "model").exists()
+
+
+@pytest.mark.parametrize("damage", [b"no archive at all", b""])
+def test_what_is_no_archive_is_named(tmp_path: Path, damage: bytes) -> None:
+    (tmp_path / "model.tar.gz").write_bytes(damage)
+
+    with pytest.raises(BadArchiveError, match=r"model\.tar\.gz"):
+        unpack(tmp_path / "model.tar.gz", tmp_path / "model")
+
+
+def test_archive_cut_short_is_named(tmp_path: Path) -> None:
+    pack(fill(tmp_path / "source", [f"file-{number}" for number in range(50)]), tmp_path / "m.gz")
+    whole = (tmp_path / "m.gz").read_bytes()
+    (tmp_path / "m.gz").write_bytes(whole[: len(whole) // 2])
+
+    with pytest.raises(BadArchiveError, match=r"m\.gz"):
+        unpack(tmp_path / "m.gz", tmp_path / "model")
+
     assert not (tmp_path / "model").exists()
