@@ -24,12 +24,12 @@ class SubscriptionUnproved(Exception):
     """What was published to a topic did not arrive in the queue of a subscriber."""
 
 
-def prove(subscriptions: Sequence[Subscription]) -> int:
+def prove(subscriptions: Sequence[Subscription], *, tries: int = _TRIES) -> int:
     """Send a canary through every subscription not proved before; return how many these were."""
     sqs = client("sqs")
     unproved = [each for each in subscriptions if _proved_arn(sqs, each) != each.arn]
     for subscription in unproved:
-        if not any(_arrives(sqs, subscription) for _ in range(_TRIES)):
+        if not any(_arrives(sqs, subscription) for _ in range(tries)):
             raise SubscriptionUnproved(
                 f"a canary published to {subscription.topic_arn} did not arrive in "
                 f"{subscription.queue_url}: look at the subscription and its dead-letter queue"

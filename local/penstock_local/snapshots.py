@@ -8,7 +8,6 @@ import asyncio
 import os
 import signal
 import sys
-import time
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
@@ -57,15 +56,16 @@ class Snapshots:
             if not self._touched:
                 continue
             self._touched = False
-            started = time.monotonic()
-            await self._snapshot()
-            pause = max(self._interval, _COST_DIVISOR * (time.monotonic() - started))
+            pause = max(self._interval, _COST_DIVISOR * await self._snapshot())
 
-    async def _snapshot(self) -> None:
+    async def _snapshot(self) -> float:
+        """Take one and return the seconds of processor time that it took."""
         self._child = fork_and_call(self._save)
         # Shielded: the zombie must be reaped even when we are told to stop.
-        await asyncio.shield(asyncio.to_thread(os.waitpid, self._child, 0))
+        waiting = asyncio.to_thread(os.wait4, self._child, 0)
+        _, _, usage = await asyncio.shield(waiting)
         self._child = None
+        return usage.ru_utime + usage.ru_stime
 
 
 def fork_and_call(action: Callable[[], None]) -> int:
