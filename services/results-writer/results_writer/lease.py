@@ -14,7 +14,7 @@ class Lease:
     """One row of the table `leases`, held by at most one holder whose end lies ahead."""
 
     def __init__(
-        self, store: KeyValueStore, clock: Clock, *, name: str, holder: str, seconds: float = 60.0
+        self, store: KeyValueStore, clock: Clock, *, name: str, holder: str, seconds: float = 15.0
     ) -> None:
         """Keep what the row says; nothing is held yet."""
         self._store = store

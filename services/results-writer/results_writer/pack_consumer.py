@@ -1,5 +1,6 @@
 """A consumer of packs: gathers them into batches, has them written, and acks what is durable."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -23,6 +24,9 @@ Write = Callable[[Sequence[E]], Awaitable[Mapping[int, str]]]
 
 _PROOF_SECONDS = 10
 """For so long the last write or ping proves that the dependency answers."""
+_WRITE_SECONDS = 150
+"""For so long a write that is under way is believed to come to an end."""
+_PING_SECONDS = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +123,9 @@ class PackConsumer(Generic[E]):
         self._check_limits()
         if self._consumer.is_paused:
             raise Unavailable(f"{self._queue.name} waits for its dependency")
-        proved_for = self._wiring.clock.now() - self._proved_at
-        if not self._is_writing and proved_for > _PROOF_SECONDS * SECOND:
-            await self._prove()
+        trusted_for = _WRITE_SECONDS if self._is_writing else _PROOF_SECONDS
+        if self._wiring.clock.now() - self._proved_at > trusted_for * SECOND:
+            await self._prove_soon()
 
     def retry(self) -> None:
         """Forget how many were dead-lettered: somebody has looked."""
@@ -135,6 +139,13 @@ class PackConsumer(Generic[E]):
     async def _guard(self) -> None:
         self._check_limits()
         await self._prove()
+
+    async def _prove_soon(self) -> None:
+        try:
+            async with asyncio.timeout(_PING_SECONDS):
+                await self._prove()
+        except TimeoutError as error:
+            raise Unavailable(f"{self._queue.name}: no answer in {_PING_SECONDS} s") from error
 
     async def _prove(self) -> None:
         try:

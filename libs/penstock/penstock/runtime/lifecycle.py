@@ -74,7 +74,7 @@ def _end_process_if_dead(task: asyncio.Task[None], stop: Stop) -> None:
 
 
 def run_service(app: ASGIApp, *, host: str, port: int, drain_seconds: float) -> None:
-    """Serve until SIGTERM or SIGINT, then drain."""
+    """Serve until SIGTERM or SIGINT, then drain; end with an error where it never started."""
     config = uvicorn.Config(
         app,
         host=host,
@@ -87,4 +87,7 @@ def run_service(app: ASGIApp, *, host: str, port: int, drain_seconds: float) -> 
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=int(drain_seconds) + 1,
     )
-    uvicorn.Server(config).run()
+    server = uvicorn.Server(config)
+    server.run()
+    if not server.started:
+        raise SystemExit(1)  # uvicorn logs why, but would end as if all were well
