@@ -117,7 +117,11 @@ class RunningPart:
             await self._pause(failures, code)
 
     async def _run_once(self) -> int:
-        process = await self._spawn()
+        try:
+            process = await self._spawn()
+        except OSError as error:
+            self._change(State.FAILED, note="can't be run")
+            raise PartFailed(f"{self.part.name} can't be run: {error}") from error
         watching = asyncio.create_task(self._watch_readiness(), name=f"{self.part.name} readiness")
         try:
             code = await process.wait()

@@ -135,6 +135,12 @@ async def test_a_part_that_cannot_start_ends_the_stack_with_the_end_of_its_log(
     assert supervisor.parts["server"].status.state is State.STOPPED
 
 
+async def test_a_part_whose_command_is_not_installed_says_so(tmp_path: Path) -> None:
+    absent = Part(name="absent", argv=("/nonexistent/command",), env={}, ready=always)
+    with pytest.raises(PartFailed, match=r"absent can't be run: .*/nonexistent/command"):
+        await Supervisor([absent], state_dir=tmp_path).run()
+
+
 async def test_a_part_that_is_never_ready_says_so(tmp_path: Path) -> None:
     deaf = python(
         "deaf",
