@@ -22,8 +22,10 @@ class Settings(CoreSettings):
     )
 
     port: int = 8082
+    manage_state_machine: bool = False
+    """Create and update the state machine at start, as on the embedded stack; in AWS CDK does."""
     role_arn: str = "arn:aws:iam::000000000000:role/penstock-training"
-    """Role that trainings and models act in."""
+    """Role that trainings, models and a managed state machine act in."""
     images: dict[str, str] = Field(default_factory=dict)
     """Image by algorithm where it is not the model type's own, as in an account's registry."""
     instance_types: dict[str, float] = Field(default_factory=lambda: dict(_DOLLARS_PER_HOUR))

@@ -14,12 +14,15 @@ from training_orchestrator.dataset_bodies import DatasetBody, Moment
 from training_orchestrator.datasets_store import Dataset
 from training_orchestrator.estimate import Estimate
 from training_orchestrator.evaluation import Verdict
+from training_orchestrator.jobs_store import body_of
 
 
 class SlicesView(Body):
-    """How far the pull is; `planned` is known once the last slice of the plan was released."""
+    """How far the pull is: of the plan's slices, how many were released to the fetchers, and
+    what became of them; a slice that was split is counted by its children.
+    """
 
-    planned: int | None
+    planned: int
     released: int
     open: int
     done: int
@@ -94,6 +97,20 @@ class ModelView(Body):
     versions: list[str]
 
 
+class ModelPage(Body):
+    """All models."""
+
+    items: list[ModelView]
+    next: None = None
+
+
+class VersionPage(Body):
+    """All versions of a model."""
+
+    items: list[VersionView]
+    next: None = None
+
+
 class VariantView(Body):
     """A variant that answers."""
 
@@ -127,7 +144,7 @@ def job_view(job: Job) -> JobView:
         model_version=job.model_version,
         dataset_id=job.dataset_id,
         slices=SlicesView(
-            planned=job.planned, released=job.released, open=job.open, done=job.done,
+            planned=planned_slices(job), released=job.released, open=job.open, done=job.done,
             failed=job.failed, rows=job.rows, bytes=job.bytes,
         ),
         verdict=Verdict.model_validate_json(job.verdict) if job.verdict else None,
@@ -136,6 +153,12 @@ def job_view(job: Job) -> JobView:
         ended_at=job.ended_at,
         body=json.loads(job.body),
     )  # fmt: skip
+
+
+def planned_slices(job: Job) -> int:
+    """How many slices the plan has; none where the dataset was prepared before."""
+    dataset = body_of(job).dataset
+    return dataset.to_domain().pull.slice_count if isinstance(dataset, DatasetBody) else 0
 
 
 def dataset_view(dataset: Dataset) -> DatasetView:
@@ -188,7 +211,7 @@ def endpoint_view(name: str, endpoint: Endpoint) -> EndpointView:
 def progress(job: Job) -> dict[str, object]:
     """Counters of a pull, for those who watch it."""
     return {
-        "planned": job.planned, "released": job.released, "open": job.open, "done": job.done,
-        "failed": job.failed, "rows": job.rows,
+        "planned": planned_slices(job), "released": job.released, "open": job.open,
+        "done": job.done, "failed": job.failed, "rows": job.rows,
         "at": to_iso(job.progressed_at) if job.progressed_at is not None else None,
     }  # fmt: skip

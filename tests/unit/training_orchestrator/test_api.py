@@ -50,6 +50,7 @@ async def test_a_job_is_accepted_with_every_default_and_its_pull_has_begun() -> 
     assert job["summary"] == "Running"
     assert job["body"]["train"]["algorithm"] == "xgboost"
     assert job["body"]["dataset"]["range"]["from"] == "2026-11-01T00:00:00.000000Z"
+    assert job["slices"]["planned"] == 16
     assert job["slices"]["open"] == len(world.slices.bodies) == 4  # twice the source's concurrency
     assert audit_of(world) == [("job.create", "operator")]
 
@@ -132,6 +133,7 @@ async def test_a_dry_run_tells_every_fault() -> None:
         ("POST", "/v1/jobs/j/retry", "operator"),
         ("GET", "/v1/datasets/d", "viewer"),
         ("GET", "/v1/models", "viewer"),
+        ("GET", "/v1/models/m", "viewer"),
         ("GET", "/v1/models/m/versions", "viewer"),
         ("GET", "/v1/models/m/versions/v1", "viewer"),
         ("POST", "/v1/models/m/versions/v1/promote", "admin"),
@@ -153,7 +155,7 @@ async def test_every_route_needs_a_token_of_its_role(method: str, path: str, rol
 async def test_no_route_was_forgotten_in_the_test_of_roles() -> None:
     paths = World().app().openapi()["paths"]
     routes = [path for path in paths if path.startswith("/v1/")]
-    assert len([method for path in routes for method in paths[path]]) == 13
+    assert len([method for path in routes for method in paths[path]]) == 14
 
 
 async def test_health_needs_no_token() -> None:
@@ -303,11 +305,13 @@ async def test_models_are_listed_with_their_champion() -> None:
         await register(world, number, job["job_id"])
     await world.bench.registry.promote("pump-failure", "v2", at=Micros(1))
     async with world.client("look") as client:
-        models = (await client.get("/v1/models")).json()
-        versions = (await client.get("/v1/models/pump-failure/versions")).json()
+        models = (await client.get("/v1/models")).json()["items"]
+        model = (await client.get("/v1/models/pump-failure")).json()
+        versions = (await client.get("/v1/models/pump-failure/versions")).json()["items"]
         champion = (await client.get("/v1/models/pump-failure/versions/champion")).json()
         missing = await client.get("/v1/models/fan/versions")
     assert models == [{"model": "pump-failure", "champion": "v2", "versions": ["v1", "v2", "v10"]}]
+    assert model == models[0]
     assert [one["version"] for one in versions] == ["v10", "v2", "v1"]
     assert (champion["version"], champion["champion"]) == ("v2", True)
     assert champion["metrics"] == {"pr_auc": 0.8}

@@ -2,17 +2,17 @@
 
 import json
 import re
-from importlib.resources import files
 from typing import Any
 
 import pytest
 from penstock.channels.commands import CHANNEL as COMMANDS
 from penstock.channels.prepare import CHANNEL as PREPARE
 from penstock.domain.jobs import TRANSITIONS, JobStatus
+from training_orchestrator.state_machine import definition, render
 
 from tests.unit.training_orchestrator.world import STEPS
 
-TEXT = (files("training_orchestrator") / "state_machine.asl.json").read_text()
+TEXT = definition()
 STATES: dict[str, dict[str, Any]] = json.loads(TEXT)["States"]
 MARKS = {
     name: state
@@ -83,3 +83,9 @@ def test_every_way_ends_and_cleans_up_before_it_does() -> None:
     assert ends == {"Done", "JobFailed"}
     before = {name for name, state in STATES.items() if targets(state) & {*ends, "Outcome"}}
     assert before == {"CleanUp", "Outcome"}
+
+
+def test_the_definition_is_filled_to_the_last_placeholder() -> None:
+    text = render(jobs_table="t-jobs", commands_queue_url="http://c", prepare_queue_url="http://p")
+    assert "${" not in text
+    assert json.loads(text)["States"]["PrepareDataset"]["Parameters"]["QueueUrl"] == "http://p"

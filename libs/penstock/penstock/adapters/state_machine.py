@@ -24,6 +24,23 @@ class StateMachine:
         self._name = name
         self._arn: str | None = None
 
+    async def ensure(self, definition: str, role_arn: str) -> None:
+        """Create the state machine, or give it this definition; running executions keep theirs."""
+        try:
+            arn = await self._find()
+            if arn is None:
+                answer = await self._client.create_state_machine(
+                    name=self._name, definition=definition, roleArn=role_arn
+                )
+                arn = answer["stateMachineArn"]
+            else:
+                await self._client.update_state_machine(
+                    stateMachineArn=arn, definition=definition, roleArn=role_arn
+                )
+        except AWS_ERRORS as error:
+            raise unavailable(error, f"writing state machine {self._name}") from error
+        self._arn = arn
+
     async def start(self, name: str, payload: Mapping[str, object]) -> None:
         """Start an execution; one of that name with the same payload is adopted.
 
