@@ -53,7 +53,12 @@ def stack_variables(ports: Mapping[str, int]) -> dict[str, str]:
 def service_defaults(service: str) -> dict[str, str]:
     """What differs here from AWS by taste alone, so that our own environment may say otherwise."""
     # A poll is free here, and a stop waits for the one that is under way.
-    return {f"{_prefix(service)}_RECEIVE_WAIT_SECONDS": "2"}
+    variables = {f"{_prefix(service)}_RECEIVE_WAIT_SECONDS": "2"}
+    if service == "results-writer":
+        # Files and loads cost nothing here either: who watches sees results at once.
+        for queue in ("SNOWFLAKE", "LAKE", "ARCHIVE"):
+            variables[f"{_prefix(service)}_BATCHES__{queue}__MAX_AGE_SECONDS"] = "1"
+    return variables
 
 
 def service_variables(service: str, ports: Mapping[str, int]) -> dict[str, str]:

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+import structlog
 from penstock.channel import Channel, Envelope, Queue
 from penstock.domain.errors import MalformedPayload, Unavailable, UnsupportedVersion
 from penstock.domain.time import SECOND
@@ -172,6 +173,8 @@ class PackConsumer(Generic[E]):
             raise MalformedPayload(unreadable[0])
 
     async def _flush(self, batch: Sequence[_Waiting[E]]) -> Mapping[int, str]:
+        # The task began with the context of the delivery that opened the batch.
+        structlog.contextvars.unbind_contextvars("message_id")
         self._is_writing = True
         try:
             unreadable = await self._write([waiting.message for waiting in batch])

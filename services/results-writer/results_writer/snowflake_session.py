@@ -171,6 +171,8 @@ class _Thread:
         future: Future[T] = Future()
 
         def run() -> None:
+            if not future.set_running_or_notify_cancel():
+                return
             try:
                 future.set_result(work())
             except Exception as error:  # noqa: BLE001  # raised where the future is awaited
