@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from penstock import model_types
 from penstock.adapters.aws import AwsClients, aws_clients
 from penstock.adapters.dynamodb import DynamoStore
-from penstock.adapters.model_host import SageMakerModelHost, runtime_config
+from penstock.adapters.model_host import open_model_host
 from penstock.adapters.s3 import S3ObjectStore
 from penstock.adapters.sagemaker import SageMakerEndpoints, SageMakerTrainings
 from penstock.adapters.sqs import open_publisher, open_receiver, queue_url
@@ -127,9 +127,7 @@ async def _workbench(settings: Settings, clients: AwsClients) -> Workbench:
         ),
         trainings=SageMakerTrainings(sagemaker, settings.role_arn),
         endpoints=SageMakerEndpoints(sagemaker, settings.role_arn),
-        models=SageMakerModelHost(
-            await clients.client("sagemaker-runtime", config=runtime_config())
-        ),
+        models=await open_model_host(clients),
         objects=S3ObjectStore(await clients.s3(), bucket),
         bucket=bucket,
         leases=Leases(store, clock),
