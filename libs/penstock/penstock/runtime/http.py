@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, PlainTextResponse
 from starlette.exceptions import HTTPException
 
 from penstock.domain.errors import Conflict, InvalidInput, NotFound, PenstockError, Unavailable
@@ -50,14 +50,19 @@ def install(app: FastAPI, *, clock: Clock, metrics: Metrics, checks: Mapping[str
         """Tell that the process lives."""
         return {"status": "ok"}
 
-    @app.get("/readyz", tags=["health"], operation_id="readyz")
+    @app.get(
+        "/readyz",
+        tags=["health"],
+        operation_id="readyz",
+        responses={503: {"description": "A dependency does not answer"}},
+    )
     async def readyz() -> JSONResponse:
         """Tell whether every dependency answers, and which does not."""
         failed = await _failed_checks(checks)
         body = {"status": "unready" if failed else "ready", "failed": failed}
         return JSONResponse(body, status_code=503 if failed else 200)
 
-    @app.get("/metrics", tags=["health"], operation_id="metrics")
+    @app.get("/metrics", tags=["health"], operation_id="metrics", response_class=PlainTextResponse)
     async def render_metrics() -> Response:
         """Show the metrics in Prometheus' text format."""
         return Response(metrics.render(), media_type="text/plain; version=0.0.4")
