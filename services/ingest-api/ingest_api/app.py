@@ -1,7 +1,8 @@
 """Composition root: what the process owns, in the order in which it opens and closes."""
 
+import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from fastapi import FastAPI
@@ -9,6 +10,7 @@ from penstock.adapters.aws import aws_clients
 from penstock.adapters.dynamodb import DynamoStore
 from penstock.adapters.sns import SnsPublisher, topic_arn
 from penstock.channels.readings import CHANNEL
+from penstock.domain.errors import StoreUnavailable
 from penstock.gateways import GatewayStore
 from penstock.ports import Clock, KeyValueStore, Publisher
 from penstock.resources import physical_name
@@ -30,6 +32,7 @@ from ingest_api.routes.readings import ROUTES, Door
 from ingest_api.settings import Settings
 
 SERVICE = "ingest-api"
+PING_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +41,7 @@ class Outside:
 
     publisher: Publisher
     store: KeyValueStore
-    ping: Callable[[], Awaitable[None]]
+    ping: Check
 
 
 class IngestApp:
@@ -100,7 +103,7 @@ def create_app(
                 metrics,
                 settings.deadline_seconds,
             )
-            checks.update(topic=world.ping, gateways=directory.check_loaded)
+            checks.update(topic=_in_time(world.ping), gateways=directory.check_loaded)
             yield
 
     api = FastAPI(title="Penstock ingest-api", lifespan=lifespan, docs_url=None, redoc_url=None)
@@ -108,6 +111,19 @@ def create_app(
     describe(api, known.values())
     app = IngestApp(api)
     return app
+
+
+def _in_time(ping: Check) -> Check:
+    """A load balancer does not wait as long as an AWS client tries."""
+
+    async def check() -> None:
+        try:
+            async with asyncio.timeout(PING_SECONDS):
+                await ping()
+        except TimeoutError as error:
+            raise StoreUnavailable("the topic does not answer in time") from error
+
+    return check
 
 
 @contextlib.asynccontextmanager
