@@ -20,7 +20,7 @@ from penstock_local.identity import lives
 from penstock_local.ports import free_port
 from penstock_local.stack import PenstockStack
 
-from tests.fixtures.stack import state_folder
+from tests.fixtures.stack import family, listening, state_folder
 from tests.fixtures.waiting import wait_until
 
 pytestmark = pytest.mark.timeout(180)  # servers start slowly on a busy machine
@@ -38,11 +38,6 @@ def command(*words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def family(pid: int) -> list[psutil.Process]:
-    process = psutil.Process(pid)
-    return [process, *process.children(recursive=True)]
-
-
 @pytest.fixture(scope="module")
 def stack() -> Iterator[PenstockStack]:
     with state_folder() as folder, PenstockStack(folder, only=STAND_INS) as stack:
@@ -50,15 +45,9 @@ def stack() -> Iterator[PenstockStack]:
 
 
 def test_everything_listens_on_loopback_only(stack: PenstockStack) -> None:
-    listening = [
-        connection.laddr
-        for process in family(stack.supervisor_pid)
-        for connection in process.net_connections(kind="inet")
-        if connection.status == psutil.CONN_LISTEN
-    ]
-    expected = {part.port for part in stack.content.parts if part.port is not None}
-    assert expected <= {address.port for address in listening}
-    assert {address.ip for address in listening} == {"127.0.0.1"}
+    address_by_port = listening(family(stack.supervisor_pid))
+    assert {part.port for part in stack.content.parts if part.port} <= set(address_by_port)
+    assert set(address_by_port.values()) == {"127.0.0.1"}
 
 
 def test_status_shows_each_part_and_says_by_its_exit_whether_all_are_ready(
