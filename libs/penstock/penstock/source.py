@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 
-from penstock.domain.errors import MalformedPayload
+from penstock.domain.errors import InvalidInput, MalformedPayload, Unavailable
 from penstock.domain.ids import TagPath
 from penstock.domain.readings import Quality, Value
 from penstock.domain.time import Micros
@@ -27,6 +27,18 @@ class TruncatedAnswer(MalformedPayload):
         """Say what is missing."""
         super().__init__(message)
         self.restart = restart
+
+
+class SourceUnreachable(Unavailable):
+    """The connection to the source fails or breaks."""
+
+
+class SourceTimedOut(Unavailable):
+    """The source did not finish its answer in time: a smaller question may fare better."""
+
+
+class AnswerTooLarge(InvalidInput):
+    """The answer passes the limit of bytes: a smaller question may fare better."""
 
 
 class SourceRecord(NamedTuple):

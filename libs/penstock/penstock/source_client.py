@@ -13,7 +13,7 @@ from yarl import URL
 
 from penstock.domain.errors import ForbiddenAddress, InvalidInput, Unavailable
 from penstock.ports import Secrets
-from penstock.source import SourceRequest
+from penstock.source import AnswerTooLarge, SourceRequest, SourceTimedOut, SourceUnreachable
 from penstock.source_guard import Guard, GuardedResolver
 from penstock.source_settings import AuthBody, SourceBody
 
@@ -23,14 +23,6 @@ KEPT_HEADERS = ("content-type", "date", "etag", "last-modified", "link", "retry-
 _CONNECT_SECONDS = 10.0
 _CHUNK_BYTES = 256 * 1024
 _DETAIL_BYTES = 500
-
-
-class SourceTimedOut(Unavailable):
-    """The source did not finish its answer in time: a smaller question may fare better."""
-
-
-class AnswerTooLarge(InvalidInput):
-    """The answer passes the limit of bytes: a smaller question may fare better."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +110,7 @@ class SourceClient:
         """Ask once.
 
         Raise ForbiddenAddress or another InvalidInput where asking again is useless,
-        SourceTimedOut, AnswerTooLarge, or Unavailable where the connection fails.
+        SourceTimedOut, AnswerTooLarge, or SourceUnreachable where the connection fails.
         """
         auth = self._auth or await self._log_in()
         reply = await self._send(request, auth)
@@ -151,8 +143,10 @@ class SourceClient:
                 f"the certificate of {url.host} is not trusted ({error.certificate_error}); "
                 "put its authority, or the certificate itself, into the source's `ca`"
             ) from error
+        except Unavailable as error:  # the name is not resolved
+            raise SourceUnreachable(str(error)) from error
         except (aiohttp.ClientError, ConnectionError) as error:
-            raise Unavailable(f"{url.host} broke the connection: {error!r}") from error
+            raise SourceUnreachable(f"{url.host} broke the connection: {error!r}") from error
 
     async def _read(self, response: aiohttp.ClientResponse, url: URL) -> SourceReply:
         headers = {k: response.headers[k] for k in KEPT_HEADERS if k in response.headers}

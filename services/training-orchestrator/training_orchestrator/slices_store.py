@@ -124,7 +124,7 @@ class SlicesStore:
             Write(
                 SLICES.name,
                 slice_key(job, slice_id),
-                set={"state": SliceState.OPEN.value, "reason": None},
+                set={"state": SliceState.OPEN.value, "reason": None, "attempts": 0},
                 require={"state": SliceState.FAILED.value},
             )
             for slice_id in failed

@@ -13,9 +13,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from penstock.adapters.memory import MemorySecrets
-from penstock.domain.errors import ForbiddenAddress, InvalidInput, NotFound, Unavailable
-from penstock.source import SourceRequest
-from penstock.source_client import AnswerTooLarge, SourceClient, SourceClients, SourceTimedOut
+from penstock.domain.errors import ForbiddenAddress, InvalidInput, NotFound
+from penstock.source import AnswerTooLarge, SourceRequest, SourceTimedOut, SourceUnreachable
+from penstock.source_client import SourceClient, SourceClients
 from penstock.source_guard import Guard
 
 from tests.integration.sources.servers import make_source, serving
@@ -267,7 +267,7 @@ async def test_a_connection_cut_in_the_middle_is_no_answer() -> None:
 
     async with serving(handler) as port:
         client = SourceClient(make_source(port), HERE, NO_SECRETS)
-        with pytest.raises(Unavailable, match="broke the connection"):
+        with pytest.raises(SourceUnreachable, match="broke the connection"):
             await client.send(ASK)
         await client.close()
 
@@ -277,7 +277,7 @@ async def test_nobody_listening_may_listen_later() -> None:
         closed.bind(("127.0.0.1", 0))
         port = closed.getsockname()[1]
         client = SourceClient(make_source(port), HERE, NO_SECRETS)
-        with pytest.raises(Unavailable):
+        with pytest.raises(SourceUnreachable):
             await client.send(ASK)
         await client.close()
 
