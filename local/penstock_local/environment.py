@@ -46,6 +46,8 @@ def stack_variables(ports: Mapping[str, int]) -> dict[str, str]:
         "PENSTOCK_ENVIRONMENT": "local",
         "PENSTOCK_NAME_PREFIX": PREFIX,
         "PENSTOCK_AURORA_DSN": aurora_dsn(ports["postgres"]),
+        # The plant's history is served on this machine too.
+        "PENSTOCK_SOURCES_ALLOW_LOOPBACK": "true",
         "PENSTOCK_API_TOKENS": json.dumps({ADMIN_TOKEN: "admin"}),
     }
 

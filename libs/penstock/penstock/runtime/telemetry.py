@@ -22,6 +22,9 @@ MetricName = Literal[
     "sink_up",  # gauge: 1 while the place behind a queue answers, by sink
     "oldest_message_seconds",  # gauge: age of the oldest pack last written, by queue
     "archive_rows",  # counter: readings, sequences and rejects archived, by kind
+    "slices",  # counter: slices by what became of them
+    "source_requests",  # counter: requests to REST sources by source and code
+    "datasets",  # counter: prepared datasets by what became of them
     "readings_accepted",  # counter: readings and sequences that were taken and are durable
     "readings_rejected",  # counter: items that were refused and are in quarantine, by reason
     "readings_superseded",  # counter: readings that the same body said again later

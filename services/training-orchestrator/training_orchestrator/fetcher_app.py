@@ -1,0 +1,179 @@
+"""Command `training-fetcher`: what the process owns, in which order it opens and closes."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Annotated
+
+from fastapi import FastAPI
+from penstock.adapters.aws import AwsClients, aws_clients
+from penstock.adapters.dynamodb import DynamoStore
+from penstock.adapters.s3 import S3ObjectStore
+from penstock.adapters.secrets import SecretsManager
+from penstock.adapters.sqs import SqsPublisher, SqsReceiver, queue_url
+from penstock.adapters.state_machine import StateMachine
+from penstock.channels.slices import CHANNEL
+from penstock.domain.time import SECOND, Micros
+from penstock.resources import SOURCES, STATE_MACHINE, TRAINING, physical_name
+from penstock.runtime import http
+from penstock.runtime.clock import SystemClock, new_id
+from penstock.runtime.consumer import Consumer
+from penstock.runtime.http import Check
+from penstock.runtime.lifecycle import Stop, owned_task, run_service
+from penstock.runtime.logging import configure_logging
+from penstock.runtime.settings import CoreSettings
+from penstock.runtime.telemetry import Metrics
+from penstock.source_client import SourceClients
+from penstock.source_guard import Guard, IpNetwork
+from penstock.source_settings import SourceStore
+from pydantic import AliasChoices, Field
+from pydantic_settings import SettingsConfigDict
+
+from training_orchestrator.distribute import Distributor
+from training_orchestrator.fetch import Fetcher
+from training_orchestrator.fetch_limit import SharedLimit
+from training_orchestrator.fetch_policy import FetchPolicy
+from training_orchestrator.fetch_walk import SliceWalker
+from training_orchestrator.jobs_store import JobsStore
+from training_orchestrator.slices_store import SlicesStore
+
+
+class FetcherSettings(CoreSettings):
+    """Defaults fit the embedded stack, but for the loopback: only it sets `allow_loopback`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="TRAINING_FETCHER_", env_nested_delimiter="__", frozen=True, extra="ignore"
+    )
+
+    port: int = 8086
+    concurrency: Annotated[int, Field(ge=1, le=100)] = 8
+    attempts: Annotated[int, Field(ge=1, le=15)] = 6
+    first_pause_seconds: Annotated[float, Field(gt=0)] = 5.0
+    min_window_seconds: Annotated[float, Field(ge=2)] = 60.0
+    patience_seconds: Annotated[float, Field(gt=0)] = 20.0
+    """How long a slice waits for a turn at its source before its message goes back."""
+    private_cidrs: Annotated[
+        tuple[IpNetwork, ...],
+        Field(validation_alias=AliasChoices("private_cidrs", "PENSTOCK_SOURCES_PRIVATE_CIDRS")),
+    ] = ()
+    """Private ranges that sources of this deployment may lie in."""
+    allow_loopback: Annotated[
+        bool,
+        Field(validation_alias=AliasChoices("allow_loopback", "PENSTOCK_SOURCES_ALLOW_LOOPBACK")),
+    ] = False
+
+    @property
+    def guard(self) -> Guard:
+        """Where sources may point."""
+        return Guard(private=self.private_cidrs, allow_loopback=self.allow_loopback)
+
+    @property
+    def policy(self) -> FetchPolicy:
+        """How patient the fetcher is."""
+        return FetchPolicy(
+            attempts=self.attempts,
+            first_pause_seconds=self.first_pause_seconds,
+            min_window=Micros(round(self.min_window_seconds * SECOND)),
+        )
+
+
+def create_app(settings: FetcherSettings) -> FastAPI:
+    """Wire a fetcher; nothing is opened before the lifespan starts."""
+    checks: dict[str, Check] = {}
+    metrics = Metrics("training-fetcher")
+    clock = SystemClock()
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            await _open(settings, stack, clock, metrics, checks)
+            yield
+
+    app = FastAPI(title="Penstock training fetcher", version="1", lifespan=lifespan)
+    http.install(app, clock=clock, metrics=metrics, checks=checks)
+    return app
+
+
+async def _open(
+    settings: FetcherSettings,
+    stack: AsyncExitStack,
+    clock: SystemClock,
+    metrics: Metrics,
+    checks: dict[str, Check],
+) -> None:
+    aws = await stack.enter_async_context(aws_clients(settings.region))
+    store = DynamoStore(await aws.dynamodb(), settings.name_prefix)
+    sqs = await aws.sqs()
+    (queue,) = CHANNEL.queues
+    url = await queue_url(sqs, physical_name(settings.name_prefix, queue.name))
+    publisher = SqsPublisher(sqs, url)
+    clients = SourceClients(settings.guard, SecretsManager(await aws.client("secretsmanager")))
+    stack.push_async_callback(clients.close)
+    patience = settings.patience_seconds
+    walker = SliceWalker(
+        objects=S3ObjectStore(await aws.s3(), physical_name(settings.name_prefix, TRAINING.name)),
+        clients=clients,
+        limit=SharedLimit(store, clock, new_id(clock), patience_seconds=patience),
+        clock=clock,
+        metrics=metrics,
+        policy=settings.policy,
+    )
+    fetcher = Fetcher(
+        walker,
+        distributor=await _distributor(settings, aws, store, publisher, clock),
+        sources=SourceStore(store),
+        store=store,
+        queue=publisher,
+    )
+    stop = Stop()
+    consumer = _consumer(settings, SqsReceiver(sqs, url), fetcher, stop, metrics)
+    await stack.enter_async_context(owned_task(consumer.run(), name="slices.consumer", stop=stop))
+
+    async def tables_answer() -> None:
+        await store.get(SOURCES.name, {"name": "-"})
+
+    checks["dynamodb"] = tables_answer
+
+
+def _consumer(
+    settings: FetcherSettings, receiver: SqsReceiver, fetcher: Fetcher, stop: Stop, metrics: Metrics
+) -> Consumer:
+    (queue,) = CHANNEL.queues
+    return Consumer(
+        receiver,
+        fetcher.handle,
+        queue=queue.name,
+        stop=stop,
+        metrics=metrics,
+        concurrency=settings.concurrency,
+        visibility_seconds=queue.visibility_seconds,
+        wait_seconds=settings.receive_wait_seconds,
+        drain_seconds=settings.drain_seconds,
+    )
+
+
+async def _distributor(
+    settings: FetcherSettings,
+    aws: AwsClients,
+    store: DynamoStore,
+    queue: SqsPublisher,
+    clock: SystemClock,
+) -> Distributor:
+    machine = physical_name(settings.name_prefix, STATE_MACHINE)
+    executions = StateMachine(await aws.client("stepfunctions"), machine)
+    return Distributor(JobsStore(store, clock), SlicesStore(store, clock), queue, executions, clock)
+
+
+def main() -> None:
+    """Fetch slices until told to stop."""
+    settings = FetcherSettings()
+    configure_logging(settings, "training-fetcher")
+    run_service(
+        create_app(settings),
+        host=settings.host,
+        port=settings.port,
+        drain_seconds=settings.drain_seconds,
+    )
+
+
+if __name__ == "__main__":
+    main()
