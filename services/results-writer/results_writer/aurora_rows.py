@@ -11,16 +11,15 @@ from penstock.domain.readings import Quality
 from penstock.domain.time import to_micros
 
 from results_writer.dimensions import Keys
+from results_writer.triage import Precedence
 
 Row = tuple[object, ...]
-Key = tuple[int, int, int, int]
-"""Values of the table's key, the time in microseconds."""
 
 WIRE_TYPES = {
-    "event_time": "int8", "received_at": "int8", "predicted_at": "int8", "revision": "int8",
+    "event_time": "int8", "binding_id": "int4", "asset_id": "int4", "run_id": "int4",
+    "received_at": "int8", "predicted_at": "int8", "revision": "int8",
     "value": "float8", "probability": "float8", "threshold": "float8",
-    "binding_id": "int4", "asset_id": "int4", "run_id": "int4", "model_version_id": "int4",
-    "features_missing": "int4", "flags": "int4", "variant_id": "int4",
+    "model_version_id": "int4", "features_missing": "int4", "flags": "int4", "variant_id": "int4",
     "kind": "int2", "decision": "int2", "quality": "int2", "pack_id": "text", "trace_id": "bytea",
 }  # fmt: skip
 """The columns that are copied, and their binary form.
@@ -28,6 +27,7 @@ WIRE_TYPES = {
 A timestamptz travels as the int8 of its microseconds since 2000: no datetime is made of it.
 """
 
+_KEY_LENGTH = len(tables.IDENTITY)
 _EPOCH = to_micros(datetime(2000, 1, 1, tzinfo=UTC))
 _TABLE = tables.predictions.name
 _COLUMNS = ", ".join(WIRE_TYPES)
@@ -57,20 +57,28 @@ SELECT_GREATER = f"""
 
 
 def to_row(p: Prediction, keys: Keys) -> Row:
-    """Make the values of `WIRE_TYPES`, in order."""
+    """Make the values of `WIRE_TYPES`, in order: rows sort by the table's key."""
+    binding, asset, run, model_version, variant = keys
     return (
-        p.event_time - _EPOCH, p.received_at - _EPOCH, p.predicted_at - _EPOCH, p.revision,
+        p.event_time - _EPOCH, binding, asset, run,
+        p.received_at - _EPOCH, p.predicted_at - _EPOCH, p.revision,
         p.value, p.probability, p.threshold,
-        keys.binding, keys.asset, keys.run, keys.model_version,
-        p.features_missing, int(p.flags), keys.variant,
+        model_version, p.features_missing, int(p.flags), variant,
         int(p.kind), None if p.decision is None else int(p.decision), int(p.quality), p.pack_id,
         _trace_bytes(p.trace_id),
     )  # fmt: skip
 
 
-def key_of(p: Prediction, keys: Keys) -> Key:
-    """Order in which rows are written: all writers lock in it, so none waits in a circle."""
-    return (p.event_time, keys.binding, keys.asset, keys.run)
+def key_of(row: Row) -> Row:
+    """The row's part that stands for its identity."""
+    return row[:_KEY_LENGTH]
+
+
+def greater_of(found: Mapping[str, Any]) -> tuple[Row, Precedence]:
+    """Read a row of SELECT_GREATER: a key as `key_of` makes it, and the precedence kept there."""
+    at, binding, asset, run, revision, predicted_at, pack_id = found.values()
+    key = (to_micros(at) - _EPOCH, binding, asset, run)
+    return key, (revision, to_micros(predicted_at), pack_id)
 
 
 def _trace_bytes(trace_id: str) -> bytes | None:

@@ -1,7 +1,7 @@
 """Names to integer keys: looked up once, created where new, kept in a bounded cache."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from operator import attrgetter
 from typing import NamedTuple
 
 from penstock.adapters import tables
@@ -30,8 +30,10 @@ class Origin(NamedTuple):
     variant: str
 
 
-@dataclass(frozen=True, slots=True)
-class Keys:
+_names_of = attrgetter(*Origin._fields)  # a plain tuple, equal to the Origin and cheaper to make
+
+
+class Keys(NamedTuple):
     """The keys that stand for an origin in a row."""
 
     binding: int
@@ -39,13 +41,6 @@ class Keys:
     run: int
     model_version: int
     variant: int
-
-
-def origin_of(p: Prediction) -> Origin:
-    """Gather the names of a prediction."""
-    return Origin(
-        p.binding, p.asset, p.site, p.asset_type, p.run, p.model, p.model_version, p.variant
-    )
 
 
 class Dimensions:
@@ -57,24 +52,24 @@ class Dimensions:
     def __init__(self, pool: Pool) -> None:
         """Start with an empty cache."""
         self._pool = pool
-        self._keys: dict[Origin, Keys] = {}
+        self._keys: dict[Name, Keys] = {}
 
     async def keys_of(self, predictions: Sequence[Prediction]) -> list[Keys]:
         """Answer the keys of each prediction, in order."""
-        origins = [origin_of(prediction) for prediction in predictions]
-        missing = set(origins) - self._keys.keys()
+        names = [_names_of(prediction) for prediction in predictions]
+        missing = set(names) - self._keys.keys()
         if missing:
             async with transaction(self._pool) as connection:
-                made = await _resolve(connection, missing)
-            self._make_room(len(made), keep=set(origins))
-            self._keys |= made
-        return [self._keys[origin] for origin in origins]
+                made = await _resolve(connection, {Origin(*origin) for origin in missing})
+            self._make_room(len(made), keep=set(names))
+            self._keys.update(made)
+        return [self._keys[origin] for origin in names]
 
     def forget(self) -> None:
         """Drop the cache: the data base may be another one now."""
         self._keys.clear()
 
-    def _make_room(self, count: int, *, keep: set[Origin]) -> None:
+    def _make_room(self, count: int, *, keep: set[Name]) -> None:
         excess = len(self._keys) + count - _ORIGINS_KEPT
         if excess > 0:
             oldest = [origin for origin in self._keys if origin not in keep][:excess]
@@ -82,7 +77,7 @@ class Dimensions:
                 del self._keys[origin]
 
 
-async def _resolve(connection: Connection, origins: Collection[Origin]) -> dict[Origin, Keys]:
+async def _resolve(connection: Connection, origins: Collection[Origin]) -> dict[Name, Keys]:
     async def plain(table: Table, names: set[Name]) -> dict[Name, int]:
         return await _resolve_names(connection, table, sorted(names))
 

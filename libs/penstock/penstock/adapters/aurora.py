@@ -9,6 +9,7 @@ import psycopg
 from psycopg import AsyncConnection, AsyncCursor
 from psycopg.rows import DictRow, dict_row
 from psycopg.types.json import JsonbDumper
+from psycopg.types.string import BytesBinaryDumper
 from psycopg_pool import AsyncConnectionPool
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.sql import ClauseElement
@@ -56,6 +57,8 @@ async def open_pool(dsn: str, size: int = 4) -> AsyncIterator[Pool]:
 
 async def _configure(connection: Connection) -> None:
     connection.adapters.register_dumper(dict, JsonbDumper)
+    # The last one for bytea is taken for COPY; by default that is a slow one, for DB-API's sake.
+    connection.adapters.register_dumper(bytes, BytesBinaryDumper)
 
 
 @asynccontextmanager

@@ -3,14 +3,13 @@
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from datetime import date
-from typing import Any
 
 import psycopg
 from penstock.adapters import aurora, tables
 from penstock.adapters.aurora import Connection, Pool
 from penstock.domain.errors import InvalidInput, StoreUnavailable
 from penstock.domain.predictions import Prediction
-from penstock.domain.time import DAY, Micros, floor_to, from_micros, to_micros
+from penstock.domain.time import DAY, Micros, floor_to, from_micros
 from penstock.ports import Clock, WriteReport
 from sqlalchemy import select, tuple_
 
@@ -21,9 +20,9 @@ from results_writer.aurora_rows import (
     MERGE_INCOMING,
     SELECT_GREATER,
     WIRE_TYPES,
-    Key,
     Row,
     from_view,
+    greater_of,
     key_of,
     to_row,
 )
@@ -72,13 +71,15 @@ class AuroraSink:
     ) -> Iterable[tuple[Identity, Precedence]]:
         await self._ensure_days(predictions)
         keys = await self._dimensions.keys_of(predictions)
-        by_key = {key_of(p, k): (p, k) for p, k in zip(predictions, keys, strict=True)}
-        in_order = [by_key[key] for key in sorted(by_key)]
-        rows = [to_row(prediction, k) for prediction, k in in_order]
-        if await self._copy(rows):
+        rows = list(map(to_row, predictions, keys))
+        # All writers lock rows in one order, so none waits in a circle.
+        in_order = sorted(rows)
+        if await self._copy(in_order):
             return ()
-        identities = {key: prediction.identity for key, (prediction, _) in by_key.items()}
-        greater = await self._merge(rows)
+        greater = await self._merge(in_order)
+        if not greater:
+            return ()
+        identities = {key_of(row): p.identity for row, p in zip(rows, predictions, strict=True)}
         return [(identities[key], precedence) for key, precedence in greater]
 
     async def _copy(self, rows: Sequence[Row]) -> bool:
@@ -95,7 +96,7 @@ class AuroraSink:
         self._caution = 0
         return True
 
-    async def _merge(self, rows: Sequence[Row]) -> list[tuple[Key, Precedence]]:
+    async def _merge(self, rows: Sequence[Row]) -> list[tuple[Row, Precedence]]:
         async with aurora.transaction(self._pool) as connection:
             await connection.execute(MAKE_INCOMING.encode())
             await _copy(connection, COPY_INCOMING, rows)
@@ -103,7 +104,7 @@ class AuroraSink:
             if merged.rowcount == len(rows):
                 return []
             found = await connection.execute(SELECT_GREATER.encode())
-            return [_greater(tuple(row.values())) for row in await found.fetchall()]
+            return [greater_of(row) for row in await found.fetchall()]
 
     async def _ensure_days(self, predictions: Sequence[Prediction]) -> None:
         today = floor_to(self._clock.now(), DAY)
@@ -143,11 +144,6 @@ async def _copy(connection: Connection, statement: str, rows: Sequence[Row]) -> 
         copy.set_types(list(WIRE_TYPES.values()))
         for row in rows:
             await copy.write_row(row)
-
-
-def _greater(row: tuple[Any, ...]) -> tuple[Key, Precedence]:
-    at, binding, asset, run, revision, predicted_at, pack_id = row
-    return (to_micros(at), binding, asset, run), (revision, to_micros(predicted_at), pack_id)
 
 
 def _date(day: Micros) -> date:
