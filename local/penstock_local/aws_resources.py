@@ -170,12 +170,12 @@ def _table(dynamodb: Any, name: str, table: Table) -> bool:
 
 
 def table_request(name: str, table: Table) -> dict[str, Any]:
-    """Arguments of CreateTable. Keys are text; the sort key of an index is a time, a number."""
+    """Arguments of CreateTable. Keys are text; the sort key of an index mostly is a number."""
     types = {table.partition: "S"}
     if table.sort is not None:
         types[table.sort] = "S"
     for index in table.indexes:
-        types |= {index.partition: "S", index.sort: "N"}
+        types |= {index.partition: "S", index.sort: "S" if index.sorts_text else "N"}
     request: dict[str, Any] = {
         "TableName": name,
         "BillingMode": "PAY_PER_REQUEST",

@@ -10,11 +10,14 @@ from penstock.plugins import discover
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """Another order over a table's items: `partition` is text, `sort` a number (a time)."""
+    """Another order over a table's items: `partition` is text, `sort` a number (a time), or text
+    that sorts.
+    """
 
     name: str
     partition: str
     sort: str
+    sorts_text: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,9 @@ DEAD_LETTERS = Table("dead-letters", "id", indexes=(Index("by-queue", "queue", "
 """Index of the dead letters kept on S3."""
 SOURCES = Table("sources", "name")
 """REST sources of history."""
-JOBS = Table("jobs", "job_id", indexes=(Index("by-creation", "listing", "created_at"),))
+JOBS = Table(
+    "jobs", "job_id", indexes=(Index("by-creation", "listing", "created_at", sorts_text=True),)
+)
 """Training jobs: body, status, times, counters of open slices."""
 SLICES = Table("slices", "job_run", "slice_id")
 """Slices of a job's run and their states."""
