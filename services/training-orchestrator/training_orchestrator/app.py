@@ -85,7 +85,7 @@ async def _open(
     bench = await _workbench(settings, clients)
     machine_client = await clients.client("stepfunctions")
     machine = StateMachine(machine_client, physical_name(prefix, STATE_MACHINE))
-    if settings.manage_state_machine:
+    if settings.manages_state_machine:
         await machine.ensure(await _definition(prefix, sqs), settings.role_arn)
     doors = Doors(
         slices=await open_publisher(sqs, physical_name(prefix, slices.CHANNEL.name)),

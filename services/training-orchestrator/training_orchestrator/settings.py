@@ -22,8 +22,8 @@ class Settings(CoreSettings):
     )
 
     port: int = 8082
-    manage_state_machine: bool = False
-    """Create and update the state machine at start, as on the embedded stack; in AWS CDK does."""
+    manage_state_machine: bool | None = None
+    """Create and update the state machine at start; by default on one machine: in AWS CDK does."""
     role_arn: str = "arn:aws:iam::000000000000:role/penstock-training"
     """Role that trainings, models and a managed state machine act in."""
     images: dict[str, str] = Field(default_factory=dict)
@@ -52,6 +52,13 @@ class Settings(CoreSettings):
         ),
     ] = None  # fmt: skip
     """Where the embedded SageMaker serves its logs; elsewhere they are read from CloudWatch."""
+
+    @property
+    def manages_state_machine(self) -> bool:
+        """Whether this process writes the state machine's definition."""
+        if self.manage_state_machine is not None:
+            return self.manage_state_machine
+        return self.environment == "local"
 
     @property
     def first_poll_seconds(self) -> float:

@@ -163,7 +163,7 @@ async def running(prefix: str, **settings: Any) -> AsyncIterator[Plant]:
     """The orchestrator with its consumer and sweeper, as its process has them."""
     given = Settings(
         name_prefix=prefix, api_tokens={"t": "admin"}, sweep_seconds=1.0,
-        receive_wait_seconds=1.0, manage_state_machine=True, **settings,
+        receive_wait_seconds=1.0, **settings,
     )  # fmt: skip
     app = create_app(given)
     async with contextlib.AsyncExitStack() as stack:

@@ -28,7 +28,7 @@ def _worst_case() -> CommandMessage:
 
 CHANNEL = Channel(
     name="commands",
-    carrier=Queue("commands", visibility_seconds=120),
+    carrier=Queue("commands", visibility_seconds=30),
     message=CommandMessage,
     version=VERSION,
     worst_case=_worst_case,
