@@ -55,10 +55,12 @@ types: setup ## mypy, strict, over code and tests
 imports: setup ## which package may import which
 	@$(BIN)/lint-imports --no-cache
 check: lint types imports ## the one-minute part of the gate: lint, types, imports, unit, contract
-	@$(BIN)/pytest tests/unit tests/contract -q -n 2
+	@HYPOTHESIS_PROFILE=quick $(BIN)/pytest tests/unit tests/contract -q -n 2
 
-.PHONY: test test-integration test-e2e
-test: check test-integration test-e2e ## the whole gate
+.PHONY: test test-unit test-integration test-e2e
+test: lint types imports test-unit test-integration test-e2e ## the whole gate
+test-unit: setup ## unit and contract tests, every property with many examples
+	@$(BIN)/pytest tests/unit tests/contract -q -n 2
 test-integration: setup ## real adapters against the embedded stack
 	@$(BIN)/pytest tests/integration -q
 test-e2e: setup ## only public doors: data sets in, scores out, processes killed

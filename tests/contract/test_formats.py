@@ -8,7 +8,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from ingest_api.document import Mark
 from ingest_api.payload_format import PayloadFormat
@@ -82,21 +82,21 @@ def test_garbage_is_refused_or_read_into_even_columns(format_: PayloadFormat) ->
     check_garbage(format_, GARBAGE)
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(document=DOCUMENTS)
 def test_any_document_is_refused_or_read_into_even_columns(document: object) -> None:
     for format_ in FOUND.values():
         check_columns(format_, document)
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(document=st.dictionaries(WORDS | st.text(max_size=4), SCALARS, max_size=6))
 def test_objects_of_scalars_are_told_by_their_names(document: dict[str, object]) -> None:
     for format_ in FOUND.values():
         check_names_decide(format_, document)
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(elements=st.lists(DOCUMENTS | st.sampled_from([{"tag": "/A", "v": 1}, {"/A": 1}])))
 def test_an_array_is_read_as_its_elements_one_by_one(elements: list[object]) -> None:
     formats = Formats(FOUND)
@@ -114,7 +114,7 @@ def test_an_array_is_read_as_its_elements_one_by_one(elements: list[object]) -> 
         assert expected == []
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(document=DOCUMENTS | st.lists(DOCUMENTS, max_size=4))
 def test_any_document_is_read_or_refused_by_the_whole(document: object) -> None:
     try:
@@ -129,6 +129,7 @@ def test_any_document_is_read_or_refused_by_the_whole(document: object) -> None:
 
 FAULTY = """
 from ingest_api.payload_format import Parsed, PayloadFormat, Sample
+from tests.properties import examples
 
 
 def recognises(document):

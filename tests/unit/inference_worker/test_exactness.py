@@ -5,7 +5,7 @@ the greatest revision of every prediction was made from all readings, as if they
 import random
 from collections.abc import Iterable, Sequence
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from inference_worker.bound import BoundAsset
 from inference_worker.plan import Arrival, Plan, Range, is_too_empty, plan
@@ -18,6 +18,7 @@ from penstock.domain.frames import NEVER, Frame, TagSamples, compute_frame
 from penstock.domain.ids import PackId
 from penstock.domain.time import Micros
 
+from tests.properties import examples
 from tests.unit.inference_worker.plants import FOR_EVER, all_of, bindings, bound, packs
 
 Identity = tuple[str, int]
@@ -122,7 +123,7 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(bindings(), packs(), steps, st.randoms(use_true_random=False))
 def test_the_greatest_revision_is_made_from_all_readings(
     asked: list[Binding],

@@ -5,7 +5,7 @@ import contextlib
 import json
 from collections.abc import AsyncIterator
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from ingest_api.accept import Acceptor, Arrival, TooManyItems
 from ingest_api.gateway_directory import KnownGateway
@@ -22,6 +22,7 @@ from penstock.domain.time import Micros
 from penstock.gateways import Gateway, GatewayBody
 
 from tests.factories import NOON
+from tests.properties import examples
 from tests.unit.ingest_api.factories import readings_in, rejects_in, sequences_in
 
 BODY = GatewayBody(gateway_id="gw-7")
@@ -70,7 +71,7 @@ async def accept(body: bytes, queue: MemoryQueue) -> Judged | None:
         return judged
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(body=BODIES)
 def test_any_body_is_durable_item_by_item_or_kept_whole(body: bytes) -> None:
     queue = MemoryQueue()

@@ -2,7 +2,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from ingest_api.columns import columns_of
 from ingest_api.document import Mark
@@ -15,6 +15,8 @@ from penstock.domain.ids import GatewayId
 from penstock.domain.readings import Quality, ReadingFlag
 from penstock.domain.time import parse_iso
 from penstock.gateways import GatewayBody
+
+from tests.properties import examples
 
 NOW = parse_iso("2026-11-20T12:00:00Z")
 MS = NOW // 1_000 - 5_000
@@ -216,7 +218,7 @@ USUAL = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=200)
+@examples(200)
 @given(
     items=st.lists(READINGS | st.none(), max_size=4) | st.lists(USUAL, max_size=4),
     batch_time=st.sampled_from([Mark.MISSING, None, MS, 0, "x"]),

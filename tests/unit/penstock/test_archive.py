@@ -3,7 +3,7 @@ import random
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from penstock.adapters.archive import OpenedPack, ReadingsArchive, open_pack
 from penstock.adapters.memory import MemoryObjectStore
@@ -20,6 +20,7 @@ from penstock.domain.readings import Sequence as SequenceReading
 from penstock.domain.time import DAY, HOUR, MINUTE, Micros
 
 from tests.factories import NOON, make_reading
+from tests.properties import examples
 
 GW = GatewayId("gw-7")
 TEMP = TagPath("/SITE01/P-101/TEMP")
@@ -109,7 +110,7 @@ async def test_a_range_is_read_over_hours_and_days_in_order() -> None:
     assert [reading.at for reading in found] == times[5:50]
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(
     st.lists(
         st.tuples(st.integers(0, 3), st.integers(0, 200), st.integers(0, 5), st.floats(-9, 9)),

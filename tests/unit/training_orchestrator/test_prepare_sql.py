@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import duckdb
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from penstock.domain.datasets import Label, SourceTag
 from penstock.domain.frames import (
@@ -27,6 +27,8 @@ from penstock.domain.time import Micros
 from penstock.source import SourceRecord
 from training_orchestrator.dataset_sql import number_columns, statements
 from training_orchestrator.prepare_samples import SampleLoader
+
+from tests.properties import examples
 
 ASSETS = (AssetName("P-101"), AssetName("P-102"))
 TAGS = ("TEMP", "SPEED", "MODE")
@@ -188,7 +190,7 @@ def close(a: float, b: float) -> bool:
     return math.isclose(a, b, rel_tol=1e-9, abs_tol=1e-9)
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(definitions(), labels, histories)
 def test_sql_and_worker_make_the_same_frames(
     definition: FrameDefinition, label: Label, history: History

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import xgboost
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from penstock_local.plant.failures import HOUR_MS, LABEL_WITHIN_MS, STRETCH_MS
 from penstock_local.plant.history import PlantHistory, TooMuchError
@@ -10,6 +10,8 @@ from penstock_local.plant.recording import BLOCK_MS, record
 from penstock_local.plant.samples import BAD, GOOD, UNCERTAIN, Samples
 from penstock_local.plant.signals import Machines
 from sklearn.metrics import roc_auc_score
+
+from tests.properties import examples
 
 T0 = 1_767_225_600_000
 PLANT = Plant(machines=2)
@@ -44,7 +46,7 @@ def test_gateways_do_not_send_the_label() -> None:
     assert LABEL in PLANT.recorded_tags()
 
 
-@settings(max_examples=25)
+@examples(25)
 @given(st.integers(0, 10**8), st.integers(1, 90_000), st.integers(1, 90_000))
 def test_any_stretch_is_the_sum_of_its_parts(start: int, first: int, second: int) -> None:
     plant = Plant(machines=2, skew_ms=5_000, bad_share=0.1, uncertain_share=0.1)
