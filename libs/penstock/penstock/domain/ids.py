@@ -19,6 +19,8 @@ RunId = NewType("RunId", str)
 LIVE = RunId("live")
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford base 32: sorts as the number does
+_PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
+_SHIFTS = range(120, -1, -10)
 
 
 def sortable_id(at: Micros, entropy: bytes) -> str:
@@ -29,7 +31,7 @@ def sortable_id(at: Micros, entropy: bytes) -> str:
     if len(entropy) != 10:
         raise ValueError("entropy must be 10 bytes")
     number = ((at // 1000) & ((1 << 48) - 1)) << 80 | int.from_bytes(entropy, "big")
-    return "".join(_ALPHABET[(number >> shift) & 31] for shift in range(125, -1, -5))
+    return "".join([_PAIRS[(number >> shift) & 1023] for shift in _SHIFTS])
 
 
 def digest_id(*parts: str | int) -> str:
