@@ -200,6 +200,8 @@ def _keep_last(judged: Judged) -> None:
     """Keep the last of the readings that have one identity: two in one body have no other order."""
     block = judged.block
     count = len(block.tags)
+    if len(set(block.tags)) == count:
+        return  # each tag once, as in a scan: the cheaper look comes first
     if len(set(zip(block.tags, block.at, strict=True))) == count:
         return
     last = {key: row for row, key in enumerate(zip(block.tags, block.at, strict=True))}

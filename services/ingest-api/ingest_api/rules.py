@@ -36,6 +36,8 @@ class Rules:
     def all_fine(self, tags: list[Any]) -> bool:
         """Whether every tag of a column may be named; cheap for tags that were seen before."""
         try:
+            if self._fine.issuperset(tags):
+                return True
             unseen = set(tags).difference(self._fine)
         except TypeError:  # a list or an object in the place of a tag
             return False

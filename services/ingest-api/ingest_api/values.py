@@ -45,10 +45,11 @@ def all_plain(values: list[Any]) -> bool:
     if not kinds <= _PLAIN:
         return False
     numbers = values if kinds <= _NUMBERS else [value for value in values if value is not None]
-    # A NaN hides from min and max, but not from a sum.
-    return not numbers or (
-        min(numbers) >= _LEAST_INT and max(numbers) <= _GREATEST_INT and math.isfinite(sum(numbers))
-    )
+    if not numbers:
+        return True
+    if int in kinds and not (min(numbers) >= _LEAST_INT and max(numbers) <= _GREATEST_INT):
+        return False
+    return math.isfinite(sum(numbers))
 
 
 def refuse_data(data: list[Any]) -> Reason | None:

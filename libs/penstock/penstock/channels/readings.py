@@ -169,6 +169,7 @@ def columns_of_blocks(blocks: Sequence[ReadingBlock]) -> ReadingColumns:
     at: list[int] = []
     value: list[Value] = []
     accepted_at: list[int] = []
+    last_accepted_at = 0
     for block in blocks:
         paths = numbers.get(block.gateway_id)
         if paths is None:
@@ -176,14 +177,17 @@ def columns_of_blocks(blocks: Sequence[ReadingBlock]) -> ReadingColumns:
         tag += map(paths.__getitem__, block.tags)
         at += block.at
         value += block.value
-        accepted_at += [block.accepted_at] * len(block.tags)
+        if block.tags:
+            # One moment for the whole block: its differences are known without computing them.
+            accepted_at += [block.accepted_at - last_accepted_at, *[0] * (len(block.tags) - 1)]
+            last_accepted_at = block.accepted_at
     return ReadingColumns(
         gateways=list(numbers),
         tags=tags,
         tag=tag,
         at=deltas(at),
         value=value,
-        accepted_at=deltas(accepted_at),
+        accepted_at=accepted_at,
         quality=_joined([(b.quality, len(b.tags)) for b in blocks], 0),
         raw_quality=_joined([(b.raw_quality, len(b.tags)) for b in blocks], None),
         flags=_joined([(b.flags, len(b.tags)) for b in blocks], 0),
