@@ -25,6 +25,8 @@ from ingest_api.testing import (
 from penstock.domain.errors import MalformedPayload, UnknownFormat
 from penstock.plugins import discover
 
+from tests.properties import examples
+
 FOUND = discovered_formats()
 
 SCALARS = (
@@ -129,7 +131,6 @@ def test_any_document_is_read_or_refused_by_the_whole(document: object) -> None:
 
 FAULTY = """
 from ingest_api.payload_format import Parsed, PayloadFormat, Sample
-from tests.properties import examples
 
 
 def recognises(document):
