@@ -137,9 +137,9 @@ STAGE = "PENSTOCK_LOADS"
 
 
 def statements_to_create() -> list[str]:
-    """Make what is missing; what is there already stays."""
+    """Make what is missing; what is there stays, with the grants that people gave on it."""
     tables = [_create(name, columns, day) for name, (columns, day) in TABLES.items()]
-    views = [f"CREATE OR REPLACE VIEW {name} AS {query}" for name, query in VIEWS.items()]
+    views = [f"CREATE VIEW IF NOT EXISTS {name} AS {query}" for name, query in VIEWS.items()]
     return [*tables, *views]
 
 

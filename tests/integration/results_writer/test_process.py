@@ -31,7 +31,7 @@ from tests.integration.results_writer.places import (
 )
 from tests.integration.results_writer.processes import SINKS, Queues, Writer, writer_of
 
-PACKS = 120
+PACKS = 60
 ROWS = 20
 
 
@@ -121,12 +121,12 @@ async def test_every_prediction_is_in_every_read_view_once_through_kills_and_rep
     queues.shorten_visibility(SINKS)
     packs = make_packs(7)
     bodies = to_bodies(packs)
-    shuffled = random.Random(8).sample(bodies + random.Random(9).sample(bodies, 30), PACKS + 30)
+    shuffled = random.Random(8).sample(bodies + random.Random(9).sample(bodies, 15), PACKS + 15)
     writer.start()
     for start, slowest in zip(
-        range(0, len(shuffled), 50), ("aurora", "latest", "lake"), strict=True
+        range(0, len(shuffled), 25), ("aurora", "latest", "lake"), strict=True
     ):
-        queues.publish("predictions", shuffled[start : start + 50])
+        queues.publish("predictions", shuffled[start : start + 25])
         await queues.begun(slowest, from_=queues.waiting(slowest))
         writer.kill()  # wherever the sinks are: before, within or after a write
         writer.start()
