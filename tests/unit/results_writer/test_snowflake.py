@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from penstock.domain.errors import InvalidInput, StoreUnavailable
 from pydantic import SecretStr
+from results_writer import snowflake_rows as rows
 from results_writer import snowflake_schema as schema
 from results_writer.snowflake_session import (
     SnowflakeSession,
@@ -43,14 +44,14 @@ def test_every_column_has_a_comment_without_a_quote() -> None:
 
 
 def test_the_parquet_file_has_the_columns_that_are_copied_from_it() -> None:
-    table = schema.to_table([make_prediction(), make_prediction(probability=None)])
-    statement = schema.copy_incoming("batch.parquet")
+    table = rows.to_table([make_prediction(), make_prediction(probability=None)])
+    statement = rows.copy_incoming("batch.parquet")
     assert re.findall(r"\$1:(\w+)", statement) == table.column_names
     assert "@PENSTOCK_LOADS/batch.parquet" in statement
 
 
 def test_a_merge_is_bounded_by_the_times_of_its_batch() -> None:
-    assert "kept.EVENT_TIME BETWEEN %(since)s AND %(until)s" in schema.MERGE
+    assert "kept.EVENT_TIME BETWEEN %(since)s AND %(until)s" in rows.MERGE
 
 
 def make_settings(**changes: object) -> SnowflakeSettings:

@@ -17,10 +17,11 @@ from penstock.domain.time import Micros
 from penstock.ports import Clock, WriteReport
 from snowflake.connector.errors import Error as SnowflakeError
 
-from results_writer import snowflake_schema as schema
+from results_writer import snowflake_rows as rows
 from results_writer.lease import Lease
 from results_writer.settings import Settings
 from results_writer.sink import BatchLimits, SinkPlugin, SinkResources
+from results_writer.snowflake_schema import STAGE, statements_to_create
 from results_writer.snowflake_session import (
     Connection,
     SnowflakeSession,
@@ -54,11 +55,11 @@ class Load:
         times = [prediction.event_time for prediction in self.predictions]
         return {
             "batch_id": self.batch_id,
-            "since": schema.time_of(min(times)),
-            "until": schema.time_of(max(times)),
-            "loaded_at": schema.time_of(self.loaded_at),
+            "since": rows.time_of(min(times)),
+            "until": rows.time_of(max(times)),
+            "loaded_at": rows.time_of(self.loaded_at),
             "rows_in": len(self.predictions),
-            "complete_to": schema.time_of(min(p.predicted_at for p in self.predictions)),
+            "complete_to": rows.time_of(min(p.predicted_at for p in self.predictions)),
         }
 
 
@@ -99,8 +100,8 @@ class SnowflakeSink:
             found = []
             for start in range(0, len(ids), _IDS_PER_STATEMENT):
                 some = ids[start : start + _IDS_PER_STATEMENT]
-                found += _execute(connection, schema.select_by_id(len(some)), some)
-            return [schema.from_row(row) for row in found]
+                found += _execute(connection, rows.select_by_id(len(some)), some)
+            return [rows.from_row(row) for row in found]
 
         return await self._session.run(select)
 
@@ -110,34 +111,34 @@ class SnowflakeSink:
 
     def _prepare(self, connection: Connection) -> None:
         if self._settings.create_tables:
-            for statement in schema.statements_to_create():
+            for statement in statements_to_create():
                 _execute(connection, statement)
-        _execute(connection, f"CREATE STAGE IF NOT EXISTS {schema.STAGE}")
+        _execute(connection, f"CREATE STAGE IF NOT EXISTS {STAGE}")
         connection.commit()
 
     def _load(self, connection: Connection, load: Load) -> dict[str, Precedence]:
         self._stage(connection, load)
-        _execute(connection, schema.CREATE_INCOMING)
-        ((_, status, _, count, *_),) = _execute(connection, schema.copy_incoming(load.file))
+        _execute(connection, rows.CREATE_INCOMING)
+        ((_, status, _, count, *_),) = _execute(connection, rows.copy_incoming(load.file))
         if count != len(load.predictions):
             raise StoreUnavailable(f"COPY of {load.file} answered {status} with {count} rows")
         values = load.values
-        ((new, corrected, *_),) = _execute(connection, schema.MERGE, values)
+        ((new, corrected, *_),) = _execute(connection, rows.MERGE, values)
         counts = {"rows_new": new, "rows_corrected": corrected}
-        _execute(connection, schema.INSERT_LOAD, values | counts)
+        _execute(connection, rows.INSERT_LOAD, values | counts)
         greater = []
         if new + corrected < len(load.predictions):
-            greater = _execute(connection, schema.SELECT_GREATER, values)
+            greater = _execute(connection, rows.SELECT_GREATER, values)
         connection.commit()
         if self._settings.can_remove:
             self._remove(connection, load)
-        return {row[0]: (row[1], schema.micros_of(row[2]), row[3]) for row in greater}
+        return {row[0]: (row[1], rows.micros_of(row[2]), row[3]) for row in greater}
 
     @staticmethod
     def _remove(connection: Connection, load: Load) -> None:
         # Last, after the commit: a file that stays behind costs a little, a repeat costs more.
         try:
-            _execute(connection, f"REMOVE @{schema.STAGE}/{load.file}")
+            _execute(connection, f"REMOVE @{STAGE}/{load.file}")
         except SnowflakeError as error:
             log.warning("stage.not_cleaned", file=load.file, error=str(error))
 
@@ -145,15 +146,15 @@ class SnowflakeSink:
     def _stage(connection: Connection, load: Load) -> None:
         with tempfile.TemporaryDirectory(prefix="penstock-load-") as folder:
             path = Path(folder) / load.file
-            pq.write_table(schema.to_table(load.predictions), path, compression="zstd")
+            pq.write_table(rows.to_table(load.predictions), path, compression="zstd")
             options = "AUTO_COMPRESS = FALSE OVERWRITE = TRUE"
-            _execute(connection, f"PUT 'file://{path}' @{schema.STAGE} {options}")
+            _execute(connection, f"PUT 'file://{path}' @{STAGE} {options}")
 
 
 def _execute(connection: Connection, statement: str, values: Any = None) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
-        rows: list[tuple[Any, ...]] = cursor.execute(statement, values).fetchall()
-        return rows
+        found: list[tuple[Any, ...]] = cursor.execute(statement, values).fetchall()
+        return found
 
 
 def _prediction_id(binding: str, asset: str, event_time: int, run: str) -> str:
