@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import structlog
+from penstock.domain.errors import Conflict, Unavailable
 from penstock.domain.jobs import Job, JobStatus, status_on_stop
 from penstock.ports import Clock
 from penstock.runtime.auth import Caller
@@ -11,6 +13,8 @@ from training_orchestrator.datasets_store import DatasetsStore
 from training_orchestrator.distribute import Distributor
 from training_orchestrator.idempotency import Idempotency
 from training_orchestrator.jobs_store import JobsStore
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,5 +59,14 @@ class Control:
         if key is not None:
             more.append(self.idempotency.keeping(key, b"", job_id))
         job = await self.jobs.next_run(job, *more, dataset_ready=dataset.is_ready)
-        await self.distributor.begin(job)
-        return await self.jobs.load(job_id)
+        return await self.begin(job)
+
+    async def begin(self, job: Job) -> Job:
+        """Begin a job that was written; where that fails now, the sweeper does it soon."""
+        try:
+            await self.distributor.begin(job)
+        except Conflict:
+            log.info("job.begun_by_another", job_id=job.job_id)
+        except Unavailable as error:
+            log.warning("job.begins_later", job_id=job.job_id, error=str(error))
+        return await self.jobs.load(job.job_id)

@@ -19,6 +19,9 @@ from training_orchestrator.ports import Endpoints, Trainings
 from training_orchestrator.settings import Settings
 from training_orchestrator.versions import Versions
 
+MOST_GENERATIONS = 3
+"""Trainings that a run may begin: the first, and two more after its host failed."""
+
 
 @dataclass(frozen=True, slots=True)
 class StepAnswer:
@@ -111,10 +114,12 @@ class Step:
     """One step, found by its file's name; it looks for what it would make, and adopts it.
 
     A step never waits for SageMaker: it answers how things stand, and the state machine waits and
-    asks again. It raises InvalidInput or NotFound where the job cannot go on.
+    asks again. It raises InvalidInput or NotFound where the job cannot go on. With `of_any_run` it
+    is also done for a run that another has followed; else only the present run may act.
     """
 
     run: Callable[[Workbench, Job], Awaitable[StepAnswer]]
+    of_any_run: bool = False
 
 
 def poll_wait(elapsed: Micros, first_seconds: float) -> int:

@@ -76,6 +76,7 @@ class Sweeper:
                     if self._still_for(job) > _GRACE:
                         await self._distributor.begin(job)
                         log.info("sweep.began", job_id=job.job_id)
+                        await self._check_execution(job)
                 case JobStatus.PULLING:
                     await self._pulling(job)
                 case _:

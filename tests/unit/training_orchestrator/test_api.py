@@ -1,11 +1,15 @@
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from penstock.adapters.memory import MemoryQueue
 from penstock.domain.datasets import SliceState
 from penstock.domain.endpoints import EndpointStatus, Variant
+from penstock.domain.errors import StoreUnavailable
 from penstock.domain.jobs import JobStatus, SliceOutcome
 from penstock.domain.time import Micros
+from penstock.ports import PublishOutcome
 from penstock.registry import ModelVersion
 from penstock.resources import AUDIT
 
@@ -76,6 +80,17 @@ async def test_the_same_idempotency_key_makes_one_job() -> None:
     assert len(world.slices.bodies) == 4
     assert other.status_code == 409
     assert other.json()["error"] == "AlreadyAccepted"
+
+
+async def test_a_job_is_accepted_while_its_queue_is_away_and_begun_later() -> None:
+    class Away(MemoryQueue):
+        async def publish(self, bodies: Sequence[str]) -> Sequence[PublishOutcome]:
+            raise StoreUnavailable("the broker is away")
+
+    world = World(slices=Away())
+    job = await started(world)
+    assert job["status"] == "PULLING"
+    assert job["slices"]["open"] == 4  # written: the sweeper sends them
 
 
 async def test_every_fault_is_answered_by_its_path() -> None:

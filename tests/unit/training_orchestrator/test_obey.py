@@ -3,7 +3,7 @@ import asyncio
 import pytest
 from penstock.adapters.memory import MemoryQueue
 from penstock.channels.commands import CHANNEL, VERSION, CommandMessage
-from penstock.domain.endpoints import EndpointStatus
+from penstock.domain.endpoints import EndpointStatus, TrainingStatus
 from penstock.domain.errors import EndpointUnavailable, StoreUnavailable
 from penstock.domain.jobs import JobStatus
 from penstock.domain.time import Micros
@@ -53,12 +53,23 @@ async def test_a_step_that_cannot_go_on_fails_its_task_by_name() -> None:
     assert "no model version" in str(world.tokens.answers["token-1"]["cause"])
 
 
-@pytest.mark.parametrize(("step", "run"), [("boil_water", 1), ("clean_up", 2)])
+@pytest.mark.parametrize(("step", "run"), [("boil_water", 1), ("evaluate_model", 2)])
 async def test_an_unknown_step_and_another_run_fail_their_task(step: str, run: int) -> None:
     world = World()
     await job_at(world, JobStatus.TRAINING)
     await world.obey.handle(await delivered(world, step=step, run=run))
     assert world.tokens.answers["token-1"]["error"] == "NotFound"
+
+
+async def test_an_earlier_run_is_cleaned_up_although_another_has_begun() -> None:
+    world = World()
+    job = await job_at(world, JobStatus.TRAINING)
+    await world.do(job, "create_training_job")
+    failed = await world.bench.jobs.move(job, JobStatus.FAILED)
+    await world.bench.jobs.next_run(failed, dataset_ready=True)
+    await world.obey.handle(await delivered(world, step="clean_up", run=1))
+    (training,) = world.trainings.trainings.values()
+    assert training.status is TrainingStatus.STOPPING
 
 
 async def test_the_answer_to_a_token_that_timed_out_is_discarded() -> None:

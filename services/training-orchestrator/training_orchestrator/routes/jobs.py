@@ -63,9 +63,9 @@ async def create_job(
     accepted = await state.acceptance.check(content)
     job = await state.acceptance.create(accepted, caller, key=key, raw=raw)
     if job.status is JobStatus.PENDING:
-        await state.distributor.begin(job)
+        job = await state.control.begin(job)
     response.headers["location"] = f"/v1/jobs/{job.job_id}"
-    return job_view(await state.bench.jobs.load(job.job_id))
+    return job_view(job)
 
 
 @router.get("")

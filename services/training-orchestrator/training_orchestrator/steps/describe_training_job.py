@@ -7,9 +7,14 @@ from penstock.domain.jobs import Job
 from penstock.domain.time import Micros, format_duration
 
 from training_orchestrator.jobs_store import body_of
-from training_orchestrator.step import Step, StepAnswer, TrainingFailed, Workbench, poll_wait
-
-_MOST_GENERATIONS = 3
+from training_orchestrator.step import (
+    MOST_GENERATIONS,
+    Step,
+    StepAnswer,
+    TrainingFailed,
+    Workbench,
+    poll_wait,
+)
 
 
 async def run(bench: Workbench, job: Job) -> StepAnswer:
@@ -61,7 +66,7 @@ async def _failed(bench: Workbench, job: Job, training: Training) -> StepAnswer:
     """A host's fault is worth another training, under a name of its own."""
     reason = training.failure_reason or "SageMaker gave no reason"
     await bench.jobs.tell(job, "training.failed", training=training.name, reason=reason)
-    if is_worth_another_try(training) and job.generation < _MOST_GENERATIONS:
+    if is_worth_another_try(training) and job.generation < MOST_GENERATIONS:
         await bench.jobs.raise_generation(job)
         return StepAnswer("again")
     raise TrainingFailed(reason)
