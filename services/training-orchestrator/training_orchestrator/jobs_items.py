@@ -1,7 +1,6 @@
 """Jobs, slices and events as items of their tables, and back.
 
-Times are ISO text in UTC, since the state machine writes some of them; `created_at`, by which an
-index sorts, is a number.
+Times are ISO text in UTC: the state machine writes some of them, and an index sorts by them.
 """
 
 from collections.abc import Mapping
@@ -17,7 +16,7 @@ from penstock.resources import JOBS, SLICES, STEPS
 LISTING = "job"
 """Partition of the index `by-creation`: it holds every job."""
 
-_TIMES = ("started_at", "ended_at", "progressed_at")
+_TIMES = ("created_at", "started_at", "ended_at", "progressed_at")
 
 
 def job_key(job_id: str) -> dict[str, object]:
