@@ -1,21 +1,14 @@
 """Quarantine: readings that were understood but not trusted, as the archive keeps them."""
 
+from dataclasses import asdict
+
 import msgspec
 from penstock.domain.errors import InvalidInput, NotFound
+from penstock.domain.readings import Reject
+from penstock.domain.time import to_iso
 from penstock.ports import ObjectStore
 
 _PREFIX = "quarantine/"
-
-
-class QuarantinedItem(msgspec.Struct, frozen=True):
-    """One refused item of a request, with the reason."""
-
-    gateway_id: str
-    request_id: str
-    index: int
-    reason: str
-    item: str
-    accepted_at: str
 
 
 class Quarantine:
@@ -51,14 +44,12 @@ class Quarantine:
             raise NotFound(f"there is no item {item_id} in quarantine")
         return _shown(path, int(position), lines[int(position)])
 
-    async def _lines(self, key: str) -> list[QuarantinedItem]:
+    async def _lines(self, key: str) -> list[Reject]:
         body = await self._objects.get(key)
-        return [
-            msgspec.json.decode(line, type=QuarantinedItem) for line in body.splitlines() if line
-        ]
+        return [msgspec.json.decode(line, type=Reject) for line in body.splitlines() if line]
 
 
-def _shown(key: str, position: int, item: QuarantinedItem) -> dict[str, object]:
+def _shown(key: str, position: int, item: Reject) -> dict[str, object]:
     # An id is one path segment of a URL, so it has no slash.
     item_id = f"{key.removeprefix(_PREFIX).replace('/', ':')}~{position}"
-    return {"id": item_id, **msgspec.structs.asdict(item)}
+    return {"id": item_id, **asdict(item), "accepted_at": to_iso(item.accepted_at)}

@@ -7,9 +7,14 @@ import httpx
 import pytest
 from console.app import create_app
 from console.settings import Settings
+from penstock.adapters.archive import ReadingsArchive, open_pack
 from penstock.adapters.aws import aws_clients
 from penstock.adapters.s3 import S3ObjectStore
 from penstock.adapters.sqs import open_publisher
+from penstock.channels.readings import rejects_message
+from penstock.domain.ids import GatewayId
+from penstock.domain.readings import Reject
+from penstock.domain.time import HOUR, Micros, parse_iso, to_iso
 from penstock.resources import ARCHIVE, physical_name
 from penstock.runtime.settings import AuroraSettings
 from pydantic import SecretStr
@@ -18,6 +23,7 @@ from tests.fixtures.http import lifespan_of
 
 ADMIN = {"authorization": "Bearer the-admin"}
 VIEWER = {"authorization": "Bearer the-viewer"}
+NOON = parse_iso("2026-11-20T12:00:00Z")
 PUMP = {"site": "SITE01", "asset_type": "pump", "prefixes": ["/SITE01/P-101"]}
 BINDING = {
     "applies_to": {"asset_type": "pump"},
@@ -144,15 +150,12 @@ async def test_a_dead_letter_is_drained_and_shown_with_its_reason(
 async def test_quarantine_is_listed_by_day_and_shown_by_id(
     console: httpx.AsyncClient, name_prefix: str
 ) -> None:
-    line = (
-        '{"gateway_id":"gw-7","request_id":"r1","index":3,"reason":"not_finite",'
-        '"item":"{}","accepted_at":"2026-11-20T12:00:00Z"}\n'
-    )
+    reject = Reject(GatewayId("gw-7"), "r1", 3, "not_finite", "{}", NOON)
     async with aws_clients("eu-west-1") as clients:
-        archive = S3ObjectStore(await clients.s3(), physical_name(name_prefix, ARCHIVE.name))
-        for hour in ("11", "12"):
-            key = f"quarantine/dt=2026-11-20/hour={hour}/p1.jsonl"
-            await archive.put(key, (line * 2).encode())
+        store = S3ObjectStore(await clients.s3(), physical_name(name_prefix, ARCHIVE.name))
+        for pack_id, at in (("p1", Micros(NOON - HOUR)), ("p2", NOON)):
+            pack = rejects_message([reject] * 2, pack_id=pack_id, created_at=at)
+            await ReadingsArchive(store).write([open_pack(pack)])
     listing = "/v1/quarantine?day=2026-11-20&limit=2"
     first = (await console.get(listing, headers=VIEWER)).json()
     assert [item["reason"] for item in first["items"]] == ["not_finite"] * 2
@@ -160,4 +163,4 @@ async def test_quarantine_is_listed_by_day_and_shown_by_id(
     ids = {item["id"] for item in first["items"] + second["items"]}
     assert len(ids) == 4
     shown = await console.get(f"/v1/quarantine/{ids.pop()}", headers=VIEWER)
-    assert shown.json()["index"] == 3
+    assert (shown.json()["index"], shown.json()["accepted_at"]) == (3, to_iso(NOON))
