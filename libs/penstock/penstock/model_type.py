@@ -16,10 +16,14 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class TrainingLayout:
-    """How the prepared files must look: CSV without header, label first where there is one."""
+    """How the prepared files must look: CSV without header, label first where there is one.
+
+    Without `allows_missing`, rows that lack a feature are left out of the dataset.
+    """
 
     has_label: bool
     content_type: str
+    allows_missing: bool = True
 
 
 @dataclass(frozen=True, slots=True)

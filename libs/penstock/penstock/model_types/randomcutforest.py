@@ -60,7 +60,9 @@ MODEL_TYPE = ModelType(
     kind=PredictionKind.SCORE,
     content_type="text/csv",
     accept="application/json",
-    layout=TrainingLayout(has_label=False, content_type="text/csv;label_size=0"),
+    layout=TrainingLayout(
+        has_label=False, content_type="text/csv;label_size=0", allows_missing=False
+    ),
     max_payload_bytes=6 * 1024 * 1024,
     encode=encode,
     decode=decode,

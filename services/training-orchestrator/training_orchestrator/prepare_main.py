@@ -1,0 +1,46 @@
+"""The process that makes one dataset: `python -m training_orchestrator.prepare_main FOLDER`.
+
+It is apart so that its memory is given back, and so that what kills it kills no other work.
+"""
+
+import os
+import sys
+import threading
+from pathlib import Path
+
+import duckdb
+from penstock.domain.errors import InvalidInput
+
+from training_orchestrator.prepare_dataset import prepare_dataset
+from training_orchestrator.prepare_order import (
+    PreparationDied,
+    PrepareResult,
+    read_order,
+    write_result,
+)
+
+
+def main(folder: Path) -> None:
+    """Do the order of a folder, and leave a result in any case that can be told."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    order = read_order(folder)
+    try:
+        prepare_dataset(order, folder)
+    except InvalidInput as error:
+        result = PrepareResult(error=type(error).__name__, cause=str(error))
+    except (MemoryError, duckdb.OutOfMemoryException) as error:
+        told = f"the dataset does not fit into {order.memory_mb} MB ({error})"
+        result = PrepareResult(error=PreparationDied.__name__, cause=told)
+    else:
+        result = PrepareResult()
+    write_result(folder, result)
+
+
+def _end_with_parent() -> None:
+    # The preparer holds the other end of this pipe: it closes when that process is gone.
+    sys.stdin.buffer.read()
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

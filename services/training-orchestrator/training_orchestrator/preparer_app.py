@@ -1,0 +1,134 @@
+"""Command `training-preparer`: what the process owns, in which order it opens and closes."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import FastAPI
+from penstock import model_types
+from penstock.adapters.aws import aws_clients
+from penstock.adapters.dynamodb import DynamoStore
+from penstock.adapters.s3 import S3ObjectStore
+from penstock.adapters.sqs import SqsReceiver, queue_url
+from penstock.adapters.state_machine import TaskTokens
+from penstock.channels.prepare import CHANNEL
+from penstock.model_type import ModelType
+from penstock.plugins import discover
+from penstock.resources import DATASETS, TRAINING, physical_name
+from penstock.runtime import http
+from penstock.runtime.clock import SystemClock
+from penstock.runtime.consumer import Consumer
+from penstock.runtime.http import Check
+from penstock.runtime.lifecycle import Stop, owned_task, run_service
+from penstock.runtime.logging import configure_logging
+from penstock.runtime.settings import CoreSettings
+from penstock.runtime.telemetry import Metrics
+from penstock.source_settings import SourceStore
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+from training_orchestrator.datasets_store import DatasetsStore
+from training_orchestrator.jobs_store import JobsStore
+from training_orchestrator.prepare import PrepareLimits, Preparer
+from training_orchestrator.slices_store import SlicesStore
+
+
+class PreparerSettings(CoreSettings):
+    """Defaults fit the embedded stack."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="TRAINING_PREPARER_", env_nested_delimiter="__", frozen=True, extra="ignore"
+    )
+
+    port: int = 8087
+    concurrency: Annotated[int, Field(ge=1, le=8)] = 1
+    """Datasets at once; each has a process of its own."""
+    memory_mb: Annotated[int, Field(ge=128)] = 1_024
+    """What DuckDB may take for one dataset; beyond it, it spills to `work_dir`."""
+    work_dir: Path | None = None
+    heartbeat_seconds: Annotated[float, Field(gt=0)] = 15.0
+
+    @property
+    def limits(self) -> PrepareLimits:
+        """What one preparation may take."""
+        return PrepareLimits(self.memory_mb, self.work_dir, self.heartbeat_seconds)
+
+
+def create_app(settings: PreparerSettings) -> FastAPI:
+    """Wire a preparer; nothing is opened before the lifespan starts."""
+    checks: dict[str, Check] = {}
+    metrics = Metrics("training-preparer")
+    clock = SystemClock()
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            await _open(settings, stack, clock, metrics, checks)
+            yield
+
+    app = FastAPI(title="Penstock training preparer", version="1", lifespan=lifespan)
+    http.install(app, clock=clock, metrics=metrics, checks=checks)
+    return app
+
+
+async def _open(
+    settings: PreparerSettings,
+    stack: AsyncExitStack,
+    clock: SystemClock,
+    metrics: Metrics,
+    checks: dict[str, Check],
+) -> None:
+    aws = await stack.enter_async_context(aws_clients(settings.region))
+    store = DynamoStore(await aws.dynamodb(), settings.name_prefix)
+    bucket = physical_name(settings.name_prefix, TRAINING.name)
+    preparer = Preparer(
+        jobs=JobsStore(store, clock),
+        slices=SlicesStore(store, clock),
+        datasets=DatasetsStore(store, clock),
+        sources=SourceStore(store),
+        objects=S3ObjectStore(await aws.s3(), bucket),
+        tokens=TaskTokens(await aws.client("stepfunctions")),
+        model_types=discover(
+            model_types, attribute="MODEL_TYPE", kind=ModelType, group="penstock.model_types"
+        ),
+        metrics=metrics,
+        limits=settings.limits,
+    )
+    sqs = await aws.sqs()
+    (queue,) = CHANNEL.queues
+    url = await queue_url(sqs, physical_name(settings.name_prefix, queue.name))
+    stop = Stop()
+    consumer = Consumer(
+        SqsReceiver(sqs, url),
+        preparer.handle,
+        queue=queue.name,
+        stop=stop,
+        metrics=metrics,
+        concurrency=settings.concurrency,
+        visibility_seconds=queue.visibility_seconds,
+        wait_seconds=settings.receive_wait_seconds,
+        drain_seconds=settings.drain_seconds,
+    )
+    await stack.enter_async_context(owned_task(consumer.run(), name="prepare.consumer", stop=stop))
+
+    async def tables_answer() -> None:
+        await store.get(DATASETS.name, {"dataset_id": "-"})
+
+    checks["dynamodb"] = tables_answer
+
+
+def main() -> None:
+    """Prepare datasets until told to stop."""
+    settings = PreparerSettings()
+    configure_logging(settings, "training-preparer")
+    run_service(
+        create_app(settings),
+        host=settings.host,
+        port=settings.port,
+        drain_seconds=settings.drain_seconds,
+    )
+
+
+if __name__ == "__main__":
+    main()
