@@ -12,6 +12,7 @@ from penstock.resources import LEDGER
 
 ARCHIVE_HOP = "archive"
 INFERENCE_HOP = "inference"
+PUBLISHED_HOP = "published"
 _KEPT = Micros(30 * DAY)
 
 

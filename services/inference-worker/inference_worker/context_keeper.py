@@ -43,8 +43,7 @@ class ContextKeeper:
         self._snapshot: Snapshot | None = None
         self._is_stale = False
 
-    @property
-    def snapshot(self) -> Snapshot:
+    def current(self) -> Snapshot:
         """The newest snapshot; raise Unavailable before there was one."""
         if self._snapshot is None:
             raise StoreUnavailable("the context was not read yet")
@@ -52,7 +51,7 @@ class ContextKeeper:
 
     async def check(self) -> None:
         """Readiness: fails only while there never was a snapshot."""
-        _ = self.snapshot
+        self.current()
 
     async def run(self, stop: Stop) -> None:
         """Poll until stop."""

@@ -53,6 +53,9 @@ class Arrival:
     trace: str = ""
 
 
+NO_PACK = PackId("")
+
+
 class Fate(IntEnum):
     """What became of a reading; where several things did, the greatest is told."""
 
@@ -74,11 +77,15 @@ class Range:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to do; `rows` are asked about only after the state is written."""
+    """What to do; `rows` are asked about only after the state is written.
+
+    `packs` names for each row the pack that led to it first.
+    """
 
     state: AssetState
     is_changed: bool
     rows: tuple[FrameRow, ...] = ()
+    packs: tuple[PackId, ...] = ()
     ranges: tuple[Range, ...] = ()
     fates: Mapping[PackId, Counter[Fate]] = field(default_factory=dict)
     skipped: int = 0
@@ -90,34 +97,41 @@ class Cause:
 
     received_at: Micros
     flags: PredictionFlag
-    trace: str
+    trace: str = ""
+    pack_id: PackId = NO_PACK
 
     def join(self, other: "Cause") -> None:
         """Keep the earliest arrival, and every flag."""
         self.flags |= other.flags
         if other.received_at < self.received_at:
             self.received_at, self.trace = other.received_at, other.trace
+            self.pack_id = other.pack_id
 
 
 def plan(bound: BoundAsset, state: AssetState, arrivals: Sequence[Arrival]) -> Plan:
     """Decide what the arrivals lead to, given the state before them."""
     tracked = [arrival for arrival in arrivals if arrival.tag in bound.tags]
     union = _union(bound, state, tracked)
-    after = _after(bound, state, union, tracked)
-    is_changed = after.version != state.version
     fates = [Fate.STATE_ONLY if a.tag in bound.tags else Fate.UNBOUND for a in arrivals]
     asked = [
-        _Asking(binding, bound.asset, state, union, after.version).ask(arrivals, fates)
+        _Asking(binding, state, union).ask(arrivals, fates)
         for binding in (bound.asking if tracked else ())
     ]
+    ranges = joined(range_ for one in asked for range_ in one.ranges)
+    after = _after(bound, state, union, tracked, has_ranges=bool(ranges))
     by_pack: dict[PackId, Counter[Fate]] = {}
     for arrival, fate in zip(arrivals, fates, strict=True):
         by_pack.setdefault(arrival.pack_id, Counter())[fate] += 1
     return Plan(
         state=after,
-        is_changed=is_changed,
-        rows=tuple(row for one in asked for row in one.rows),
-        ranges=joined(range_ for one in asked for range_ in one.ranges),
+        is_changed=after is not state,
+        rows=tuple(
+            frame_row(one.binding, bound.asset, frame, cause, revision=after.version)
+            for one in asked
+            for frame, cause in one.frames
+        ),
+        packs=tuple(cause.pack_id for one in asked for _, cause in one.frames),
+        ranges=ranges,
         fates=by_pack,
         skipped=sum(one.skipped for one in asked),
     )
@@ -141,11 +155,15 @@ def _after(
     state: AssetState,
     union: Mapping[str, TagSamples],
     tracked: Sequence[Arrival],
+    *,
+    has_ranges: bool,
 ) -> AssetState:
-    newest = max((arrival.sample.at for arrival in tracked), default=state.newest)
-    newest = max(newest, state.newest)
+    if not tracked:
+        return state
+    newest = max([state.newest, *(arrival.sample.at for arrival in tracked)])
     kept = {tag: trim_for(bound.definitions, tag, known, newest) for tag, known in union.items()}
-    if not tracked or (newest == state.newest and kept == state.samples):
+    # Corrections are ordered by the version that asks for them, even where no sample was kept.
+    if newest == state.newest and kept == state.samples and not has_ranges:
         return state
     packs = dict.fromkeys([*state.packs, *(arrival.pack_id for arrival in tracked)])
     return AssetState(kept, newest, tuple(packs)[-REMEMBERED_PACKS:], state.version + 1)
@@ -155,30 +173,23 @@ class _Asking:
     """What one binding owes to the arrivals."""
 
     def __init__(
-        self,
-        binding: BoundBinding,
-        asset: Asset,
-        before: AssetState,
-        union: Mapping[str, TagSamples],
-        revision: int,
+        self, binding: BoundBinding, before: AssetState, union: Mapping[str, TagSamples]
     ) -> None:
-        self._binding = binding
-        self._asset = asset
+        self.binding = binding
         self._before = before
         self._union = union
-        self._revision = revision
         self._causes: dict[Micros, Cause] = {}
-        self.rows: list[FrameRow] = []
+        self.frames: list[tuple[Frame, Cause]] = []
         self.ranges: list[Range] = []
         self.skipped = 0
 
     def ask(self, arrivals: Sequence[Arrival], fates: list[Fate]) -> "_Asking":
         owed: list[tuple[int, set[Micros]]] = []
         for position, arrival in enumerate(arrivals):
-            is_trigger = arrival.tag in self._binding.trigger_tags
-            if not is_trigger and arrival.tag not in self._binding.frame_tags:
+            is_trigger = arrival.tag in self.binding.trigger_tags
+            if not is_trigger and arrival.tag not in self.binding.frame_tags:
                 continue
-            if arrival.sample.at < self._before.newest - self._binding.grace:
+            if arrival.sample.at < self._before.newest - self.binding.grace:
                 fates[position] = max(fates[position], Fate.LATE)
                 continue
             ranges = len(self.ranges)
@@ -186,7 +197,8 @@ class _Asking:
             if len(self.ranges) > ranges:
                 fates[position] = max(fates[position], Fate.CORRECTIONS)
             owed.append((position, times))
-            cause = cause_of(arrival.sample, arrival.flags, arrival.trace)
+            flags = prediction_flags(arrival.flags)
+            cause = Cause(arrival.sample.accepted_at, flags, arrival.trace, arrival.pack_id)
             for event_time in times:
                 self._join(event_time, cause)
         outcome = {event_time: self._tell(event_time) for event_time in sorted(self._causes)}
@@ -196,7 +208,7 @@ class _Asking:
 
     @cached_property
     def _times(self) -> list[Micros]:
-        return known_trigger_times(self._binding, self._union)
+        return known_trigger_times(self.binding, self._union)
 
     def _join(self, event_time: Micros, cause: Cause) -> None:
         held = self._causes.get(event_time)
@@ -206,19 +218,19 @@ class _Asking:
             held.join(cause)
 
     def _own_times(self, arrival: Arrival) -> Iterable[Micros]:
-        if arrival.tag not in self._binding.trigger_tags:
+        if arrival.tag not in self.binding.trigger_tags:
             return ()
         at = arrival.sample.at
-        if not self._binding.is_clocked:
-            return (floor_to(at, self._binding.grid),)
-        if at <= unknown_until(self._binding, self._union):
+        if not self.binding.is_clocked:
+            return (floor_to(at, self.binding.grid),)
+        if at <= unknown_until(self.binding, self._union):
             # Its neighbour may be let go: the archive knows which ticks lie between them.
             self.ranges.append(Range(at, at))
-        return ticks_beside(self._binding, self._times, at)
+        return ticks_beside(self.binding, self._times, at)
 
     def _affected_times(self, arrival: Arrival) -> Iterable[Micros]:
         """Event times up to the newest whose frames, made already, may look different now."""
-        at, binding = arrival.sample.at, self._binding
+        at, binding = arrival.sample.at, self.binding
         since = first_affected(binding.frame, at)
         if arrival.tag not in binding.frame_tags or since > self._before.newest:
             return ()
@@ -235,9 +247,9 @@ class _Asking:
 
     def _is_in_step(self, arrival: Arrival) -> bool:
         """Whether the only frame made before that sees it is that of its own event time."""
-        is_trigger = arrival.tag in self._binding.trigger_tags
+        is_trigger = arrival.tag in self.binding.trigger_tags
         is_newest = arrival.sample.at > self._before.newest
-        return is_newest and is_trigger and not self._binding.is_clocked
+        return is_newest and is_trigger and not self.binding.is_clocked
 
     def _may_differ(self, arrival: Arrival) -> bool:
         known = self._before.samples.get(arrival.tag, NO_SAMPLES)
@@ -250,31 +262,30 @@ class _Asking:
         return says_other and arrival.sample.supersedes(held)
 
     def _tell(self, event_time: Micros) -> Fate:
-        match compute_frame(self._binding.frame, self._union, event_time):
+        match compute_frame(self.binding.frame, self._union, event_time):
             case NotHeld():
                 self.ranges.append(Range(event_time, event_time))
                 return Fate.CORRECTIONS
             case WarmingUp():
                 return Fate.WARMING_UP
-            case Frame() as frame if is_too_empty(self._binding, frame):
+            case Frame() as frame if is_too_empty(self.binding, frame):
                 self.skipped += 1
                 return Fate.WARMING_UP
             case Frame() as frame:
-                cause = self._causes[event_time]
-                self.rows.append(
-                    frame_row(self._binding, self._asset, frame, cause, revision=self._revision)
-                )
+                self.frames.append((frame, self._causes[event_time]))
                 return Fate.FRAMED
 
 
-def cause_of(sample: Sample, flags: ReadingFlag, trace: str) -> Cause:
-    """What a sample tells about the predictions that it leads to."""
+def prediction_flags(flags: ReadingFlag) -> PredictionFlag:
+    """What was assumed of a reading, as its predictions tell it."""
+    if not flags:
+        return PredictionFlag.NONE
     told = PredictionFlag.NONE
     if flags & ReadingFlag.ASSUMED_TIME:
         told |= PredictionFlag.ASSUMED_TIME
     if flags & ReadingFlag.ASSUMED_QUALITY:
         told |= PredictionFlag.ASSUMED_QUALITY
-    return Cause(sample.accepted_at, told, trace)
+    return told
 
 
 def is_too_empty(binding: BoundBinding, frame: Frame) -> bool:

@@ -2,17 +2,18 @@
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from penstock.channels.deferred import FrameRow
-from penstock.domain.frames import Frame, NotHeld, Sample, TagSamples, compute_frame
+from penstock.domain.frames import NEVER, Frame, NotHeld, Sample, TagSamples, compute_frame
 from penstock.domain.ids import LIVE, RunId
 from penstock.domain.predictions import PredictionFlag
 from penstock.domain.readings import ReadingFlag
 from penstock.domain.time import MINUTE, Micros
 
 from inference_worker.bound import BoundAsset, BoundBinding
-from inference_worker.plan import Cause, Range, cause_of, frame_row, is_too_empty
+from inference_worker.plan import Cause, Range, frame_row, is_too_empty, prediction_flags
+from inference_worker.state import AssetState
 from inference_worker.triggers import NO_SAMPLES, event_times, trigger_times
 
 _AT_LEAST = Micros(10 * MINUTE)
@@ -45,7 +46,10 @@ class Recomputed:
 
 
 def history_of(readings: Iterable[ArchivedReading], bound: BoundAsset, *, since: Micros) -> History:
-    """Gather readings by tag; what is older than `since` counts as not read."""
+    """Gather readings by tag; what is older than `since` counts as not read.
+
+    NEVER means that nothing older is to be had.
+    """
     by_tag: dict[str, list[Sample]] = {tag: [] for tag in bound.tags}
     flags = {}
     for reading in readings:
@@ -53,8 +57,19 @@ def history_of(readings: Iterable[ArchivedReading], bound: BoundAsset, *, since:
             by_tag[reading.tag].append(reading.sample)
             if reading.flags:
                 flags[reading.tag, reading.sample.at] = reading.flags
-    unread = TagSamples((), Micros(since - 1))
+    unread = TagSamples((), since if since == NEVER else Micros(since - 1))
     return History({tag: unread.merged(samples) for tag, samples in by_tag.items()}, flags)
+
+
+def with_state(history: History, state: AssetState) -> History:
+    """Add what the live state still holds: the last samples of tags that speak rarely."""
+    samples = dict(history.samples)
+    for tag, read in history.samples.items():
+        held = state.samples.get(tag)
+        if held is not None:
+            since = min(read.trimmed_until, held.trimmed_until)
+            samples[tag] = TagSamples((), since).merged([*read.samples, *held.samples])
+    return replace(history, samples=samples)
 
 
 def look_back(bound: BoundAsset) -> Micros:
@@ -97,11 +112,14 @@ def _asked(binding: BoundBinding, history: History, range_: Range) -> set[Micros
 def _cause(binding: BoundBinding, history: History, event_time: Micros, run: RunId) -> Cause:
     told = PredictionFlag.LATE if run == LIVE else PredictionFlag.NONE
     causes = [
-        cause_of(sample, history.flags.get((tag, sample.at), ReadingFlag.NONE), "")
+        Cause(
+            sample.accepted_at,
+            prediction_flags(history.flags.get((tag, sample.at), ReadingFlag.NONE)),
+        )
         for tag, sample in _triggers(binding, history, event_time)
     ]
     if not causes:
-        return Cause(event_time, told, "")
+        return Cause(event_time, told)
     first = causes[0]
     for other in causes[1:]:
         first.join(other)

@@ -3,7 +3,7 @@ the greatest revision of every prediction was made from all readings, as if they
 """
 
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -34,6 +34,7 @@ class Plant:
         self.acked: set[int] = set()
         self.archived: set[PackId] = set()
         self.corrections: list[tuple[Range, int, set[PackId]]] = []
+        self.asked: list[Sequence[FrameRow]] = []
         self.published: dict[Identity, FrameRow] = {}
 
     def deliver(self, number: int, *, stale_by: int, crashes: bool) -> None:
@@ -45,37 +46,40 @@ class Plant:
         if planned.is_changed:
             self.states.append(planned.state)
         if not crashes:
-            self._publish(planned.rows)
             self._send_corrections(planned, number)
+            self.asked.append(planned.rows)
             self.acked.add(number)
 
     def archive(self, number: int) -> None:
         self.archived |= {arrival.pack_id for arrival in self.packs[number]}
 
     def correct(self, random: random.Random) -> None:
-        """Handle, in any order, the corrections whose packs are archived."""
+        """Handle, in any order, some of the corrections whose packs are archived."""
         random.shuffle(self.corrections)
         waiting = []
         for correction in self.corrections:
             range_, revision, packs = correction
             if packs <= self.archived:
-                self._publish(self._recompute(range_, revision))
+                self.asked.append(self._recompute(range_, revision))
             else:
                 waiting.append(correction)
         self.corrections = waiting
 
-    def _publish(self, rows: Iterable[FrameRow]) -> None:
-        for row in rows:
-            held = self.published.get((row.binding, row.event_time))
-            if held is None or row.revision >= held.revision:
-                self.published[row.binding, row.event_time] = row
+    def answer(self, random: random.Random) -> None:
+        """A model answers one of those who asked: not in the order of their asking."""
+        if self.asked:
+            rows = self.asked.pop(random.randrange(len(self.asked)))
+            for row in rows:
+                held = self.published.get((row.binding, row.event_time))
+                if held is None or row.revision >= held.revision:
+                    self.published[row.binding, row.event_time] = row
 
     def _send_corrections(self, planned: Plan, number: int) -> None:
         packs = {arrival.pack_id for arrival in self.packs[number]} | set(planned.state.packs)
         for range_ in planned.ranges:
             self.corrections.append((range_, planned.state.version, packs))
 
-    def _recompute(self, range_: Range, revision: int) -> Iterable[FrameRow]:
+    def _recompute(self, range_: Range, revision: int) -> Sequence[FrameRow]:
         readings = [
             ArchivedReading(arrival.tag, arrival.sample)
             for arrival in all_of(self.packs)
@@ -115,7 +119,7 @@ def check(plant: Plant) -> None:
 
 steps = st.lists(
     st.tuples(
-        st.sampled_from(["deliver", "deliver", "crash", "archive", "correct"]),
+        st.sampled_from(["deliver", "deliver", "crash", "archive", "correct", "answer"]),
         st.integers(0, 8),
         st.integers(0, 2),
     ),
@@ -138,6 +142,8 @@ def test_the_greatest_revision_is_made_from_all_readings(
                 plant.archive(number % len(packs))
             case "correct":
                 plant.correct(random)
+            case "answer":
+                plant.answer(random)
             case _:
                 crashes = step == "crash"
                 plant.deliver(number % len(packs), stale_by=stale_by, crashes=crashes)
@@ -149,4 +155,6 @@ def test_the_greatest_revision_is_made_from_all_readings(
     for number in range(len(packs)):
         plant.archive(number)
     plant.correct(random)
+    while plant.asked:
+        plant.answer(random)
     check(plant)

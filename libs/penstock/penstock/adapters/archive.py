@@ -64,11 +64,12 @@ class ReadingsArchive:
         since: Micros,
         until: Micros,
         *,
-        tags: Collection[tuple[GatewayId, TagPath]] = (),
+        tags: Collection[tuple[GatewayId | None, TagPath]] = (),
         prefixes: Collection[TagPath] = (),
     ) -> list[Reading]:
         """Read `[since, until)` of the tags, and of all tags below the prefixes.
 
+        A tag without a gateway is read of any gateway.
         Each reading comes once, as it was accepted last; tags stand together, in order of time
         within an hour.
         """
@@ -80,20 +81,23 @@ class ReadingsArchive:
         since: Micros,
         until: Micros,
         *,
-        tags: Collection[tuple[GatewayId, TagPath]] = (),
+        tags: Collection[tuple[GatewayId | None, TagPath]] = (),
         prefixes: Collection[TagPath] = (),
     ) -> AsyncIterator[list[Reading]]:
         """Read like `read`, one hour at a time in order: long ranges in little memory."""
         rows = between("at", since, until) & _any_of(tags, prefixes)
         tables = parquet.read_hours(self._store, READINGS_ROOT, since=since, until=until, rows=rows)
         wanted = frozenset(tags)
+        of_any_gateway = {path for gateway_id, path in tags if gateway_id is None}
         below = tuple(f"{prefix}/" for prefix in prefixes)
         async for table in tables:
             readings = await asyncio.to_thread(newest_readings, table)
             yield [
                 reading
                 for reading in readings
-                if (reading.gateway_id, reading.tag) in wanted or reading.tag.startswith(below)
+                if (reading.gateway_id, reading.tag) in wanted
+                or reading.tag in of_any_gateway
+                or reading.tag.startswith(below)
             ]
 
     async def read_sequences(
@@ -108,7 +112,7 @@ class ReadingsArchive:
 
 
 def _any_of(
-    tags: Collection[tuple[GatewayId, TagPath]], prefixes: Collection[TagPath]
+    tags: Collection[tuple[GatewayId | None, TagPath]], prefixes: Collection[TagPath]
 ) -> pc.Expression:
     tag = pc.field("tag")
     # As ranges, so that statistics of a row group tell: "0" is the character after "/".

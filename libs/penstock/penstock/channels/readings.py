@@ -205,17 +205,26 @@ def _joined(columns: Iterable[tuple[list[V], int]], default: V) -> list[V]:
     return joined
 
 
-def readings_of(columns: ReadingColumns) -> Iterator[Reading]:
-    """Walk the readings of a pack."""
+def reading_rows(
+    columns: ReadingColumns,
+) -> Iterator[tuple[int, int, int, Value, int, RawQuality, int]]:
+    """Walk the readings of a pack without making objects.
+
+    Each is (position in `tags`, at, accepted_at, value, quality, raw quality, flags).
+    """
     count = len(columns.tag)
     zeros = [0] * count
-    quality = columns.quality or zeros
-    flags = columns.flags or zeros
     raw_quality: list[RawQuality] = columns.raw_quality or [None] * count
+    return zip(
+        columns.tag, from_deltas(columns.at), from_deltas(columns.accepted_at), columns.value,
+        columns.quality or zeros, raw_quality, columns.flags or zeros, strict=True,
+    )  # fmt: skip
+
+
+def readings_of(columns: ReadingColumns) -> Iterator[Reading]:
+    """Walk the readings of a pack."""
     keys = [(GatewayId(columns.gateways[g]), TagPath(path)) for g, path in columns.tags]
-    times = zip(from_deltas(columns.at), from_deltas(columns.accepted_at), strict=True)
-    rows = zip(columns.tag, times, columns.value, quality, raw_quality, flags, strict=True)
-    for tag, (at, accepted_at), value, worth, raw, flag in rows:
+    for tag, at, accepted_at, value, worth, raw, flag in reading_rows(columns):
         gateway_id, path = keys[tag]
         yield Reading(
             gateway_id, path, Micros(at), value, Quality(worth), Micros(accepted_at), raw,

@@ -4,7 +4,7 @@ PenstockError
 ├── InvalidInput   never retry      UnknownFormat, MalformedPayload, UnsupportedVersion ...
 ├── NotFound       never retry      UnknownEndpoint, UnknownJob, UnknownAsset, UnknownObject
 ├── Conflict       already decided  IllegalTransition, AlreadyAccepted, VersionConflict
-└── Unavailable    retry later      EndpointUnavailable, Throttled, StoreUnavailable
+└── Unavailable    retry later      EndpointUnavailable, Throttled, StoreUnavailable, NotYet
 
 Anything else is a bug.
 `runtime.http` maps the families to HTTP, `runtime.retrying` to queues.
@@ -90,3 +90,7 @@ class Throttled(Unavailable):
 
 class StoreUnavailable(Unavailable):
     """A data base, bucket or queue does not answer."""
+
+
+class NotYet(Unavailable):
+    """Nothing failed: the message is about a later moment, and is given back until then."""

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 import structlog
 
 from penstock.channel import is_canary
-from penstock.domain.errors import PenstockError, Unavailable
+from penstock.domain.errors import NotYet, PenstockError, Unavailable
 from penstock.ports import Delivery, Receiver
 from penstock.runtime.lifecycle import Stop
 from penstock.runtime.retrying import Ack, DeadLetter, Retry, plan_retry
@@ -147,7 +147,7 @@ class Consumer:
         return "acked" if await self._try(delivery.ack()) else "ack_failed"
 
     async def _settle_failure(self, delivery: Delivery, error: Exception) -> str:
-        if isinstance(error, Unavailable) and self._guard is not None:
+        if isinstance(error, Unavailable) and not isinstance(error, NotYet):
             self._pause(error)
         action = plan_retry(error, delivery.receive_count, jitter=self._jitter)
         match action:
@@ -162,11 +162,14 @@ class Consumer:
                 if is_bug:
                     log.error("delivery.failed", exc_info=error)
                 else:
-                    log.warning("delivery.retried", error=str(error), delay_seconds=delay)
+                    tell = log.debug if isinstance(error, NotYet) else log.warning
+                    tell("delivery.retried", error=str(error), delay_seconds=delay)
                 await self._try(delivery.nack(delay))
                 return "failed" if is_bug else "retried"
 
     def _pause(self, error: Unavailable) -> None:
+        if self._guard is None:
+            return
         if not self._dependency_failed:
             log.warning("consumer.paused", queue=self._queue, error=str(error))
         self._dependency_failed = True

@@ -15,6 +15,14 @@ MetricName = Literal[
     "delivery_seconds",  # histogram: from receive to settle, by queue
     "receive_failures",  # counter: receives that the broker did not answer, by queue
     "consumer_paused",  # gauge: 1 while a consumer waits for its dependency, by queue
+    "readings",  # counter: readings that reached the worker, by fate
+    "state_conflicts",  # counter: frame states that another worker wrote first
+    "corrections_sent",  # counter: ranges of event times sent to be computed from the archive
+    "predictions_published",  # counter: predictions that the topic took
+    "rows_deferred",  # counter: finished frames that wait for their endpoint, by endpoint
+    "rows_dead",  # counter: finished frames given up, by endpoint
+    "frames_corrected",  # counter: frames made again from the archive
+    "frames_skipped",  # counter: frames with too few features to ask about
     "context_stale",  # gauge: 1 while assets, bindings or models cannot be read anew
     "sink_rows",  # counter: predictions by sink and outcome (written, superseded, dead)
     "sink_batches",  # counter: writes, by sink; rows by batches is the size of a batch

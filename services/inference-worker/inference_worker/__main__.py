@@ -1,0 +1,23 @@
+"""`inference-worker`: run the service."""
+
+from penstock.runtime.lifecycle import run_service
+from penstock.runtime.logging import configure_logging
+
+from inference_worker.app import SERVICE, create_app
+from inference_worker.settings import Settings
+
+
+def main() -> None:
+    """Read the settings once and serve until SIGTERM."""
+    settings = Settings()
+    configure_logging(settings, SERVICE)
+    run_service(
+        create_app(settings),
+        host=settings.host,
+        port=settings.port,
+        drain_seconds=settings.drain_seconds,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,405 @@
+"""A whole worker in memory: what happened one night, and what everybody saw afterwards."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+from httpx import ASGITransport, AsyncClient
+from penstock.channel import CANARY, Envelope
+from penstock.channels.readings import CHANNEL as READINGS
+from penstock.channels.readings import rejects_message
+from penstock.domain.assets import BindingState
+from penstock.domain.errors import EndpointUnavailable, StoreUnavailable
+from penstock.domain.ids import AssetName, GatewayId, TagPath
+from penstock.domain.predictions import PredictionFlag
+from penstock.domain.readings import Quality, Reading, Reject
+from penstock.domain.readings import Sequence as SequenceReading
+from penstock.domain.time import HOUR, SECOND, Micros
+
+from tests.factories import NOON, make_reading
+from tests.unit.inference_worker.plants import PUMP, binding, last, row
+from tests.unit.inference_worker.worlds import StubbornHost, World, score, until, version
+
+
+def scan(second: float, temp: float, vibration: float, asset: str = "P-101") -> list[Reading]:
+    at = NOON + round(second * SECOND)
+    return [
+        make_reading(tag=f"/SITE01/{asset}/TEMP", at=at, value=temp),
+        make_reading(tag=f"/SITE01/{asset}/VIBRATION", at=at, value=vibration),
+    ]
+
+
+async def test_a_scan_becomes_one_prediction() -> None:
+    world = World(binding())
+    await world.register()
+    async with world.worker():
+        message = await world.send(*scan(0, 70, 30))
+        await until(lambda: not world.inference.bodies)
+    (prediction,) = world.predictions
+    assert (prediction.binding, prediction.asset) == ("pump-failure", "P-101")
+    assert (prediction.event_time, prediction.revision) == (NOON, 1)
+    assert (prediction.features, prediction.probability) == ((70, 30), 0.5)
+    assert (prediction.model_version, prediction.variant) == ("v1", "v1")
+    assert prediction.received_at == NOON + 50_000
+    assert prediction.trace_id in message.trace
+    counts = await world.counts(message)
+    assert {name: count for name, count in counts.items() if count} == {
+        "accepted": 2,
+        "framed": 2,
+        "frames_predicted": 1,
+    }
+
+
+async def test_readings_of_no_asset_are_counted_and_nothing_else() -> None:
+    world = World(binding())
+    await world.register()
+    async with world.worker():
+        stray = make_reading(tag="/SITE09/X/TEMP")
+        message = await world.send(stray, make_reading(tag="/SITE01/P-101/NOISE"))
+        await until(lambda: not world.inference.bodies)
+    counts = await world.counts(message)
+    assert (counts["accepted"], counts["unbound"], counts["framed"]) == (2, 2, 0)
+    assert world.predictions == []
+
+
+async def test_rejects_and_canaries_are_acked_unread() -> None:
+    world = World(binding())
+    await world.register()
+    reject = Reject(GatewayId("gw-7"), "r1", 0, "no time", "{}", Micros(NOON))
+    rejects = rejects_message([reject], pack_id="p1", created_at=Micros(NOON))
+    canary = Envelope(version=1, id="c1", created_at=Micros(NOON), kind=CANARY)
+    async with world.worker():
+        body = READINGS.encode(rejects)
+        await world.inference.publish([body, READINGS.encode(canary)])  # type: ignore[arg-type]
+        await until(lambda: not world.inference.bodies)
+    assert world.inference.dead_letters == []
+    assert world.predictions == []
+
+
+async def test_a_delivery_that_comes_twice_is_answered_twice_with_the_same_identity() -> None:
+    world = World(binding())
+    await world.register()
+    async with world.worker():
+        message = await world.send(*scan(0, 70, 30))
+        await until(lambda: not world.inference.bodies)
+        await world.inference.publish([READINGS.encode(message)])
+        await until(lambda: not world.inference.bodies)
+    first, again = world.predictions
+    assert first.identity == again.identity
+    assert (first.revision, first.features) == (again.revision, again.features)
+    assert len(world.shown) == 1
+
+
+async def test_a_crash_between_the_state_and_the_topic_loses_nothing() -> None:
+    """The state was written, the publish failed; newer readings came; then the first came again."""
+    refused: list[str] = []
+
+    def on_publish(body: str) -> str | None:
+        if not refused:
+            refused.append(body)
+            raise StoreUnavailable("the topic does not answer")
+        return None
+
+    world = World(binding(), on_publish=on_publish)
+    await world.register()
+    async with world.worker():
+        await world.send(*scan(0, 70, 30))
+        await until(lambda: bool(refused))
+        await world.send(*scan(1, 80, 20))
+        await until(lambda: not world.inference.bodies, meanwhile=world.hurry)
+    shown = {p.event_time: p.features for p in world.shown.values()}
+    assert shown == {NOON: (70, 30), NOON + SECOND: (80, 20)}
+
+
+async def test_an_unpublished_prediction_is_no_ack() -> None:
+    world = World(binding(), on_publish=lambda _: "InternalError")
+    await world.register()
+    async with world.worker():
+        await world.send(*scan(0, 70, 30))
+        await until(lambda: len(world.host.calls) > 1, meanwhile=world.hurry)  # type: ignore[attr-defined]
+    assert len(world.inference.bodies) == 1
+
+
+async def test_one_broken_model_never_holds_up_the_rows_of_another() -> None:
+    async def broken(_: bytes) -> bytes:
+        raise EndpointUnavailable("503")
+
+    async def well(body: bytes) -> bytes:
+        return score(body)
+
+    world = World(binding(name="well"), replace(binding(name="ill"), model="ill"))
+    world.host = host = StubbornHost(**{"pump-failure": well, "ill": broken})
+    await world.register(version(), version("ill"))
+    async with world.worker():
+        messages = [await world.send(*scan(second, 70, 30)) for second in range(5)]
+        await until(lambda: not world.inference.bodies)
+        assert {p.binding for p in world.predictions} == {"well"}
+        assert len(world.predictions) == 5
+        counts = await world.counts(messages[0])
+        assert (counts["frames_predicted"], counts["frames_deferred"]) == (1, 1)
+
+        host.endpoints["ill"] = well
+        await until(lambda: not world.deferred.bodies, meanwhile=world.wait_a_minute)
+    ill = {p.event_time: p.features for p in world.shown.values() if p.binding == "ill"}
+    assert ill == {NOON + second * SECOND: (70, 30) for second in range(5)}
+    assert world.dead.letters == []
+
+
+async def test_a_model_that_hangs_costs_one_patience_and_its_rows_wait_elsewhere() -> None:
+    hanging = asyncio.Event()
+
+    async def hangs(body: bytes) -> bytes:
+        await hanging.wait()
+        return score(body)
+
+    async def well(body: bytes) -> bytes:
+        return score(body)
+
+    world = World(binding(name="well"), replace(binding(name="ill"), model="ill"))
+    world.host = StubbornHost(**{"pump-failure": well, "ill": hangs})
+    await world.register(version(), version("ill"))
+    async with world.worker():
+        for second in range(40):
+            await world.send(*scan(second, 70, 30))
+        await until(lambda: not world.inference.bodies)
+        hanging.set()
+    shown = [p.event_time for p in world.shown.values() if p.binding == "well"]
+    assert sorted(shown) == [NOON + second * SECOND for second in range(40)]
+    assert world.deferred.bodies
+
+
+async def test_a_missing_endpoint_is_told_by_name_to_people() -> None:
+    world = World(binding())
+    world.host = StubbornHost()
+    await world.register()
+    async with world.worker():
+        message = await world.send(*scan(0, 70, 30))
+        await until(lambda: not world.inference.bodies)
+    ((_, reason),) = world.dead.letters
+    assert "pump-failure" in reason
+    (letter,) = world.dead.messages
+    assert (letter.endpoint, len(letter.rows)) == ("pump-failure", 1)
+    assert (await world.counts(message))["frames_dead"] == 1
+
+
+async def test_a_late_reading_is_corrected_once_the_archive_has_it() -> None:
+    world = World(binding(row(*last("TEMP", "VIBRATION"), max_staleness=Micros(HOUR))))
+    await world.register()
+    late = make_reading(at=NOON + SECOND, value=90, accepted_at=NOON + 60 * SECOND)
+    async with world.worker():
+        for second in [0, *range(2, 12)]:
+            await world.archive_pack(await world.send(*scan(second, 70, 30)))
+            await until(lambda: not world.inference.bodies)
+        message = await world.send(late)
+        await until(lambda: not world.inference.bodies)
+        assert (await world.counts(message))["corrections"] == 1
+        assert len(world.corrections.bodies) == 1
+        await world.archive_pack(message)
+        await until(lambda: not world.corrections.bodies, meanwhile=world.hurry)
+    told = {p.event_time: p for p in world.shown.values()}
+    assert told[late.at].features == (90, 30)
+    assert told[late.at].flags & PredictionFlag.LATE
+    assert told[late.at].revision == 12
+    assert told[Micros(NOON + 2 * SECOND)].features == (70, 30)
+
+
+async def test_a_correction_waits_longer_than_its_receives_last() -> None:
+    world = World(binding(grace=10 * HOUR))
+    await world.register()
+    async with world.worker():
+        for second in range(8):
+            await world.archive_pack(await world.send(*scan(second, 70, 30)))
+            await until(lambda: not world.inference.bodies)
+        late = await world.send(make_reading(at=NOON - SECOND, value=90))
+        await until(lambda: not world.inference.bodies)
+        first = world.corrections.bodies
+        # Each look costs a receive; in the end a copy with a count of its own takes its place.
+        await until(lambda: world.corrections.bodies != first, meanwhile=world.hurry, seconds=10)
+        await world.archive_pack(late)
+        await until(lambda: not world.corrections.bodies, meanwhile=world.hurry)
+    assert world.corrections.dead_letters == []
+    assert (NOON - SECOND) in {p.event_time for p in world.shown.values()}
+
+
+async def test_a_reading_past_its_grace_is_counted_late_and_changes_nothing() -> None:
+    world = World(binding(grace=HOUR))
+    await world.register()
+    async with world.worker():
+        await world.send(*scan(0, 70, 30))
+        await until(lambda: not world.inference.bodies)
+        message = await world.send(make_reading(at=NOON - HOUR - 1, value=90))
+        await until(lambda: not world.inference.bodies)
+    assert (await world.counts(message))["late"] == 1
+    assert len(world.predictions) == 1
+    assert world.corrections.bodies == []
+
+
+async def test_a_sequence_asks_the_champion_and_a_second_one_replaces_it() -> None:
+    frame = '{"mode": "sequence", "samples": 3}'
+    world = World(endpoints={"waveform": score})
+    await world.register(version("waveform", 4, frame))
+
+    def sequence(value: float, accepted_at: int) -> SequenceReading:
+        data = (value, value, value)
+        return SequenceReading(
+            GatewayId("gw-7"), "S-9", "waveform", Micros(NOON), data, Micros(accepted_at)
+        )
+
+    async with world.worker():
+        for message in (
+            world.pack(sequences=[sequence(20, NOON + 5)]),
+            world.pack(sequences=[sequence(10, NOON + 2)]),
+        ):
+            await world.inference.publish([READINGS.encode(message)])
+            await until(lambda: not world.inference.bodies)
+    (shown,) = world.shown.values()
+    assert (shown.binding, shown.asset, shown.event_time) == ("seq:waveform", "S-9", NOON)
+    assert (shown.features, shown.revision) == ((20, 20, 20), NOON + 5)
+    assert shown.model_version == "v4"
+
+
+async def test_a_sequence_waits_for_a_model_without_a_champion() -> None:
+    world = World(endpoints={"waveform": score})
+    sequence = SequenceReading(GatewayId("gw-7"), "S-9", "waveform", Micros(NOON), (1,), Micros(1))
+    async with world.worker():
+        await world.inference.publish([READINGS.encode(world.pack(sequences=[sequence]))])
+        await until(lambda: not world.inference.bodies)
+        assert len(world.deferred.bodies) == 1
+        await world.register(version("waveform", 1, '{"mode": "sequence", "samples": 1}'))
+        world.context.context = replace(world.context.context, version=2)
+        world.clock.advance(seconds=600)
+        await until(lambda: not world.deferred.bodies, meanwhile=world.hurry)
+        await until(lambda: bool(world.predictions), meanwhile=world.hurry)
+    (shown,) = world.shown.values()
+    assert shown.model_version == "v1"
+
+
+async def test_a_paused_binding_keeps_its_state_and_asks_nobody() -> None:
+    paused = replace(binding(), state=BindingState.PAUSED)
+    world = World(paused)
+    await world.register()
+    async with world.worker():
+        message = await world.send(*scan(0, 70, 30)[:1])
+        await until(lambda: not world.inference.bodies)
+        assert (await world.counts(message))["state_only"] == 1
+        world.context.context = replace(world.context.context, version=2, bindings=(binding(),))
+        await until(lambda: _knows_version(world, 2))
+        await world.send(*scan(1, 80, 30)[1:])
+        await until(lambda: not world.inference.bodies)
+    (prediction,) = world.predictions
+    assert prediction.features == (70, 30)
+
+
+def _knows_version(world: World, version: int) -> bool:
+    return world.context.told >= version
+
+
+async def test_a_binding_to_one_version_asks_that_variant() -> None:
+    world = World(replace(binding(), model_version="v2"))
+
+    async def well(body: bytes) -> bytes:
+        return score(body)
+
+    world.host = host = StubbornHost(**{"pump-failure": well})
+    await world.register(version(number=2), version(number=3))
+    async with world.worker():
+        await world.send(*scan(0, 70, 30))
+        await until(lambda: not world.inference.bodies)
+    (prediction,) = world.predictions
+    assert (prediction.model_version, prediction.variant) == ("v2", "v2")
+    assert host.calls == [("pump-failure", 1, "v2")]
+
+
+async def test_while_aurora_is_down_the_last_context_serves() -> None:
+    world = World(binding())
+    await world.register()
+    async with world.worker() as app:
+        world.context.is_down = True
+        async with AsyncClient(transport=ASGITransport(app), base_url="http://w") as client:
+            assert (await client.get("/readyz")).status_code == 200
+        await world.send(*scan(0, 70, 30))
+        await until(lambda: not world.inference.bodies)
+    assert len(world.predictions) == 1
+
+
+async def test_a_worker_that_never_knew_the_context_is_not_ready_and_loses_nothing() -> None:
+    world = World(binding())
+    world.context.is_down = True
+    await world.register()
+    async with world.worker() as app:
+        await world.send(*scan(0, 70, 30))
+        async with AsyncClient(transport=ASGITransport(app), base_url="http://w") as client:
+            assert (await client.get("/readyz")).status_code == 503
+            assert (await client.get("/healthz")).status_code == 200
+        assert world.predictions == []
+        world.context.is_down = False
+        await until(lambda: not world.inference.bodies, meanwhile=world.hurry)
+    assert len(world.predictions) == 1
+
+
+async def test_a_stop_while_all_slots_wait_for_a_model_gives_every_message_back() -> None:
+    hanging = asyncio.Event()
+    asked = asyncio.Event()
+
+    async def hangs(body: bytes) -> bytes:
+        asked.set()
+        await hanging.wait()
+        return score(body)
+
+    world = World(binding())
+    world.host = StubbornHost(**{"pump-failure": hangs})
+    await world.register()
+    settings = world.settings(deliveries_at_once=2, drain_seconds=0.05, live_patience_seconds=30)
+    async with asyncio.timeout(5), world.worker(settings):
+        for second in range(4):
+            await world.send(*scan(second, 70, 30))
+        await asked.wait()
+    assert len(world.inference.bodies) == 4
+    assert world.predictions == []
+
+    hanging.set()
+    async with world.worker():
+        await until(lambda: not world.inference.bodies, meanwhile=world.hurry)
+    assert len(world.shown) == 4
+
+
+async def test_two_workers_share_an_asset_and_every_scan_is_predicted() -> None:
+    world = World(binding())
+    await world.register()
+    async with world.worker(), world.worker():
+        messages = [world.pack(*scan(second, second, 30)) for second in range(60)]
+        await world.inference.publish([READINGS.encode(message) for message in messages])
+        for message in messages:
+            await world.archive_pack(message)
+        await until(lambda: not world.inference.bodies, meanwhile=world.hurry, seconds=15)
+        await until(lambda: not world.corrections.bodies, meanwhile=world.hurry)
+    shown = {p.event_time: p.features for p in world.shown.values()}
+    assert shown == {NOON + second * SECOND: (second, 30) for second in range(60)}
+
+
+async def test_a_pack_of_many_assets_asks_its_model_in_one_call() -> None:
+    assets = [
+        replace(PUMP, name=AssetName(f"P-{n}"), prefixes=(TagPath(f"/SITE01/P-{n}"),))
+        for n in range(30)
+    ]
+    world = World(binding(), assets=assets)
+    await world.register()
+    async with world.worker():
+        readings = [reading for n in range(30) for reading in scan(0, n, 30, f"P-{n}")]
+        await world.send(*readings)
+        await until(lambda: not world.inference.bodies)
+    assert len(world.predictions) == 30
+    assert len(world.host.calls) <= 3  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("quality", [Quality.BAD, Quality.UNCERTAIN])
+async def test_bad_quality_never_enters_a_frame_silently(quality: Quality) -> None:
+    world = World(binding(row(*last("TEMP", "VIBRATION"), keep_uncertain=False)))
+    await world.register()
+    async with world.worker():
+        doubtful = replace(scan(0, 70, 30)[0], quality=quality)
+        await world.send(doubtful, scan(0, 70, 30)[1])
+        await until(lambda: not world.inference.bodies)
+    (prediction,) = world.predictions
+    assert prediction.features_missing == 1
+    assert prediction.quality is Quality.BAD
