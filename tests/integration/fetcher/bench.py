@@ -43,7 +43,7 @@ SINCE, UNTIL = parse_iso("2026-11-01T00:00:00Z"), parse_iso("2026-11-02T00:00:00
 TAGS = [f"/SITE01/{asset}/{tag}" for asset in ("P-101", "P-102") for tag in ("TEMP", "FAILURE")]
 STEP = Micros(10 * MINUTE)
 EXPECTED = {(tag, at) for tag in TAGS for at in range(SINCE, UNTIL, STEP)}
-PAGED = {
+PAGED: dict[str, Any] = {
     "path": "/api/readings",
     "params": {
         "from": "{start}",
@@ -127,8 +127,11 @@ def make_pull_job(**slicing: Any) -> Job:
 class Bench:
     """A job that is being pulled, and what came of it."""
 
-    def __init__(self, port: int, historian: Historian, **source: Any) -> None:
+    def __init__(
+        self, port: int, historian: Historian, secrets: dict[str, str] | None = None, **source: Any
+    ) -> None:
         self.historian = historian
+        self.secrets = MemorySecrets(secrets or {})
         self.source = make_source(
             port,
             name="n3uron-site01",
@@ -145,9 +148,9 @@ class Bench:
         )
         self.metrics = Metrics("test")
 
-    async def begin(self, **slicing: Any) -> Job:
+    async def begin(self, job: Job | None = None, **slicing: Any) -> Job:
         await SourceStore(self.store).put(self.source)
-        job = make_pull_job(**slicing)
+        job = job or make_pull_job(**slicing)
         await self.store.write(Write(JOBS.name, job_key(JOB_ID), put=job_item(job)))
         await self.distributor.begin(job)
         return job
@@ -179,7 +182,7 @@ class Bench:
         **policy: Any,
     ) -> Job:
         """Run fetchers until the job's pull is decided, or until something else comes true."""
-        clients = SourceClients(Guard(allow_loopback=True), MemorySecrets({}))
+        clients = SourceClients(Guard(allow_loopback=True), self.secrets)
         stop = Stop()
         runs = [
             asyncio.create_task(self._consume(clients, f"fetcher-{n}", stop, policy))

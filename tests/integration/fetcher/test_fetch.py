@@ -1,6 +1,7 @@
 import asyncio
 import json
 import time
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -13,7 +14,7 @@ from penstock.source_settings import SourceStore
 from tests.integration.fetcher.bench import EXPECTED, PAGED, SINCE, TAGS, UNTIL, no_fault, pulling
 from tests.unit.training_orchestrator.factories import JOB_ID
 
-N3URON = {"plugin": "n3uron", "options": {}}
+N3URON: dict[str, Any] = {"plugin": "n3uron", "options": {}}
 
 
 async def test_every_slice_comes_once_and_the_last_one_starts_the_training() -> None:
@@ -35,7 +36,7 @@ async def test_an_n3uron_node_is_asked_tag_by_tag() -> None:
 
 
 async def test_pages_become_slices_where_a_total_is_told() -> None:
-    async with pulling(options={**PAGED, "paging": {**PAGED["paging"], "page_size": 40}}) as bench:  # type: ignore[dict-item]  # plain JSON
+    async with pulling(options={**PAGED, "paging": {**PAGED["paging"], "page_size": 40}}) as bench:
         await bench.begin()
         await bench.pull()
         await bench.assert_whole()
@@ -216,7 +217,7 @@ async def test_the_response_limit_halves_too() -> None:
 
 
 async def test_a_suspiciously_round_answer_is_halved_until_it_is_not() -> None:
-    options = {**N3URON["options"], "suspicious_rows": 18}  # type: ignore[dict-item]  # plain JSON
+    options = {**N3URON["options"], "suspicious_rows": 18}
     async with pulling(plugin="n3uron", options=options) as bench:
         cap = 18
 

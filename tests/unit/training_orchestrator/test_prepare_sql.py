@@ -195,6 +195,10 @@ def close(a: float, b: float) -> bool:
 def test_sql_and_worker_make_the_same_frames(
     definition: FrameDefinition, label: Label, history: History
 ) -> None:
+    assert_same_frames(definition, label, history)
+
+
+def assert_same_frames(definition: FrameDefinition, label: Label, history: History) -> None:
     told = history.records()
     expected = rows_by_domain(definition, label, told)
     found = rows_by_sql(definition, label, told)
