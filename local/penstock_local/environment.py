@@ -56,6 +56,8 @@ def service_defaults(service: str) -> dict[str, str]:
     """What differs here from AWS by taste alone, so that our own environment may say otherwise."""
     # A poll is free here, and a stop waits for the one that is under way.
     variables = {f"{_prefix(service)}_RECEIVE_WAIT_SECONDS": "2"}
+    if service == "console":
+        variables["CONSOLE_DEAD_LETTER_WAIT_SECONDS"] = "2"
     if service == "results-writer":
         # Files and loads cost nothing here either: who watches sees results at once.
         for queue in ("SNOWFLAKE", "LAKE", "ARCHIVE"):

@@ -10,7 +10,7 @@ import psutil
 
 # The clock that says when a process began is read in whole seconds and may be corrected meanwhile.
 _CLOCK_SLACK_SECONDS = 2.0
-_POLL_SECONDS = 0.02
+_POLL_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
