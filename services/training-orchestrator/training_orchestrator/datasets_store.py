@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from penstock.domain.datasets import Part
 from penstock.domain.errors import NotFound
 from penstock.domain.ids import DatasetId
 from penstock.domain.time import Micros, parse_iso, to_iso
@@ -37,6 +38,12 @@ class Dataset:
         if isinstance(until, str):
             return parse_iso(until)
         return Micros(until) if isinstance(until, int) else None
+
+    def rows_of(self, part: Part) -> int | None:
+        """How many rows a part has; None where the manifest does not tell."""
+        counts = (self.manifest or {}).get("counts")
+        count = counts.get(part.value) if isinstance(counts, Mapping) else None
+        return count if isinstance(count, int) else None
 
 
 def dataset_prefix(dataset_id: str) -> str:

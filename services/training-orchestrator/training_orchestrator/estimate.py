@@ -4,13 +4,12 @@ import math
 from collections.abc import Mapping
 
 from penstock.bodies import Body
-from penstock.domain.time import HOUR, MINUTE
+from penstock.domain.time import HOUR, MINUTE, format_duration
 from penstock.source_settings import RateBody
 
 from training_orchestrator.bodies import JobBody
 from training_orchestrator.dataset_bodies import DatasetBody
 
-_READINGS_PER_MINUTE = 1.0
 _ROWS_PREPARED_PER_MINUTE = 5_000_000.0
 _CELLS_TRAINED_PER_MINUTE = 120_000_000.0
 _START_MINUTES = 3.0
@@ -54,11 +53,10 @@ def estimate(
     """Reckon a job whose data was never seen; where a number is assumed, it is told."""
     recipe = dataset.to_domain()
     pull = recipe.pull
-    minutes_of_data = (pull.until - pull.since) / MINUTE
-    readings = math.ceil(minutes_of_data * _READINGS_PER_MINUTE * len(pull.tags))
     assets = len({tag.asset for tag in recipe.tags})
     step = recipe.frame.every or MINUTE
-    rows = math.ceil((pull.until - pull.since) / step) * assets
+    steps = math.ceil((pull.until - pull.since) / step)
+    readings, rows = steps * len(pull.tags), steps * assets
     per_slice = readings / pull.slice_count
     requests = pull.slice_count * max(1, math.ceil(per_slice / (pull.page_size or per_slice)))
     minutes = _minutes(body, requests, readings, rows * recipe.frame.width, rate)
@@ -70,7 +68,7 @@ def estimate(
         minutes=minutes,
         dollars=_dollars(body, minutes, prices),
         assumptions=(
-            f"each tag has {_READINGS_PER_MINUTE:g} reading a minute",
+            f"each tag has one reading every {format_duration(step)}",
             f"the source bears {rate.rps:g} requests a second",
             "prices are on-demand prices per hour from the settings",
         ),

@@ -141,6 +141,15 @@ async def test_a_training_is_ordered_with_all_that_the_job_says() -> None:
     assert order.max_runtime == 2 * HOUR
 
 
+async def test_an_empty_validation_part_is_no_channel() -> None:
+    world = World()
+    job = await job_at(world, JobStatus.TRAINING)
+    await world.bench.datasets.finish(job.dataset_id, {"counts": {"train": 9, "validation": 0}})
+    await world.do(job, "create_training_job")
+    (order,) = world.trainings.orders.values()
+    assert [channel.name for channel in order.channels] == ["train"]
+
+
 async def test_the_image_may_be_the_deployments_own() -> None:
     world = World()
     world.bench = replace(

@@ -1,5 +1,6 @@
 """Start the training, or find it started."""
 
+from penstock.domain.datasets import Part
 from penstock.domain.endpoints import Channel, TrainingOrder
 from penstock.domain.errors import Conflict, InvalidInput, StoreUnavailable
 from penstock.domain.jobs import Job
@@ -39,7 +40,7 @@ def training_order(bench: Workbench, job: Job, dataset: Dataset) -> TrainingOrde
     root = f"s3://{bench.bucket}/"
     files = f"{root}{dataset_prefix(dataset.dataset_id)}"
     channels = [Channel("train", f"{files}train/", model_type.layout.content_type)]
-    if model_type.layout.has_label and dataset.recipe.split.validation > 0:
+    if model_type.layout.has_label and dataset.rows_of(Part.VALIDATION) != 0:
         channels.append(
             Channel("validation", f"{files}validation/", model_type.layout.content_type)
         )
