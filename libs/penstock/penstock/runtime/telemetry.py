@@ -43,9 +43,6 @@ MetricName = Literal[
     "pack_bytes",  # counter: bytes of those packs by kind
     "flush_seconds",  # histogram: publishing one group of packs
     "ingest_queued_readings",  # gauge: what waits to be published
-    "slices",  # counter: slices by what became of them
-    "source_requests",  # counter: requests to REST sources by source and code
-    "datasets",  # counter: prepared datasets by what became of them
 ]
 
 _BOUNDARIES = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300]
