@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 
 import duckdb
 from penstock.domain.datasets import Part, Recipe, Split
+from penstock.domain.frames import FrameDefinition, FrameMode
 from penstock.domain.time import Micros, format_duration, to_iso
 
-from training_orchestrator.dataset_sql import number_columns, statements
+from training_orchestrator.dataset_sql import feature_columns, statements
 from training_orchestrator.prepare_order import NoData, OneClassOnly, WrongLabel
 
 _SHOWN = 12
@@ -91,18 +92,26 @@ def _tags_that_came(database: duckdb.DuckDBPyConnection) -> str:
 def _judge(
     database: duckdb.DuckDBPyConnection, recipe: Recipe, *, has_label: bool, allows_missing: bool
 ) -> None:
-    columns = number_columns(recipe.frame)
-    missing = " + ".join(f"({column} IS NULL)::INT" for column in columns)
+    width = recipe.frame.width
     reasons = []
     if has_label:
         reasons.append("WHEN label IS NULL THEN 'no_label'")
-    reasons.append(f"WHEN missing = {len(columns)} THEN 'no_feature'")
+    reasons.append("WHEN present = 0 THEN 'no_feature'")
     if not allows_missing:
-        reasons.append("WHEN missing > 0 THEN 'missing_feature'")
+        reasons.append(f"WHEN present < {width} THEN 'missing_feature'")
     database.execute(
         f"CREATE TABLE judged AS SELECT *, CASE {' '.join(reasons)} END AS why "
-        f"FROM (SELECT *, {missing} AS missing FROM rows)"
+        f"FROM (SELECT *, {_present(recipe.frame)} AS present FROM rows)"
     )
+
+
+def _present(definition: FrameDefinition) -> str:
+    """How many numbers of a row there are; by lists, since SQL bears no sum of 1,000 terms."""
+    columns = feature_columns(definition)
+    if definition.mode is FrameMode.ROW:
+        return f"list_aggregate([{', '.join(columns)}], 'count')"
+    counts = (f"list_aggregate({column}, 'count')" for column in columns)
+    return f"list_sum([{', '.join(counts)}])"
 
 
 def _assign_parts(

@@ -97,6 +97,21 @@ def test_a_window_is_a_row_of_its_samples(tmp_path: Path) -> None:
     assert (report["features"][0]["min"], report["features"][0]["max"]) == (20, 26)
 
 
+def test_a_frame_may_be_wider_than_an_expression_of_sql(tmp_path: Path) -> None:
+    """DuckDB refuses expressions that are nested more than 1,000 deep."""
+    features = [{"name": f"temp_{n}", "tag": "TEMP"} for n in range(12)]
+    frame = {"mode": "window", "samples": 100, "features": features}
+    manifest = prepare(tmp_path, ordinary(300), make_recipe(frame=frame, label=None), **RCF)
+    assert sum(manifest["counts"].values()) == 201
+    assert len(csv_rows(tmp_path, "test")[0]) == 1_200
+
+
+def test_a_row_without_any_feature_is_dropped(tmp_path: Path) -> None:
+    told = [(*t, "bad") if t[0].endswith("TEMP") and t[1] in range(90, 100) else t
+            for t in ordinary()]  # fmt: skip
+    assert prepare(tmp_path, told)["dropped"] == {"no_feature": 6}
+
+
 def test_a_label_may_be_a_word(tmp_path: Path) -> None:
     words = {0: "ok", 1: "broken"}
     told = [(t[0], t[1], words[t[2]]) if t[0].endswith("FAILURE") else t for t in ordinary()]
