@@ -4,8 +4,10 @@ It is apart so that its memory is given back, and so that what kills it kills no
 """
 
 import os
+import shutil
 import sys
 import threading
+import traceback
 from pathlib import Path
 
 import duckdb
@@ -22,7 +24,7 @@ from training_orchestrator.prepare_order import (
 
 def main(folder: Path) -> None:
     """Do the order of a folder, and leave a result in any case that can be told."""
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=_end_with_parent, args=(folder,), daemon=True).start()
     order = read_order(folder)
     try:
         prepare_dataset(order, folder)
@@ -36,11 +38,28 @@ def main(folder: Path) -> None:
     write_result(folder, result)
 
 
-def _end_with_parent() -> None:
-    # The preparer holds the other end of this pipe: it closes when that process is gone.
-    sys.stdin.buffer.read()
+def _end_with_parent(folder: Path) -> None:
+    # The preparer holds the other end of this pipe: it closes when that process is gone, and then
+    # nobody else removes the folder. Read past sys.stdin: a thread that holds its lock when the
+    # interpreter ends makes that end an abort.
+    while os.read(0, 1):
+        pass
+    shutil.rmtree(folder, ignore_errors=True)
     os._exit(1)
 
 
+def run(folder: Path) -> int:
+    """Return the exit code; a bug is told on stderr, of which the preparer reads the end."""
+    try:
+        main(folder)
+    except Exception:  # noqa: BLE001 -- the process's main
+        traceback.print_exc()
+        return 1
+    return 0
+
+
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    code = run(Path(sys.argv[1]))
+    sys.stderr.flush()
+    # All is written: unloading would only take time, and bury the traceback under its complaints.
+    os._exit(code)
