@@ -10,7 +10,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -76,6 +76,7 @@ class PrepareLimits:
     memory_mb: int = 1_024
     work_dir: Path | None = None
     heartbeat_seconds: float = 15.0
+    attempts: int = 3
 
 
 class Preparer:
@@ -110,12 +111,12 @@ class Preparer:
         message = CHANNEL.decode(delivery.body)
         started = time.monotonic()
         with structlog.contextvars.bound_contextvars(job_id=message.job_id):
-            outcome = await self._answer(message)
+            outcome = await self._answer(message, delivery.receive_count)
             self._metrics.count("datasets", outcome=outcome)
             duration_ms = round((time.monotonic() - started) * 1000)
             log.info("dataset.settled", outcome=outcome, duration_ms=duration_ms)
 
-    async def _answer(self, message: PrepareMessage) -> str:
+    async def _answer(self, message: PrepareMessage, receive_count: int) -> str:
         token = message.task_token
         try:
             manifest = await self._watched(message)
@@ -126,6 +127,10 @@ class Preparer:
             await _discarding(self._tokens.fail(token, failed.error, str(failed)))
             return failed.error
         except (InvalidInput, NotFound) as error:
+            is_last = receive_count >= self._limits.attempts
+            if isinstance(error, PreparationDied) and not is_last:
+                # Whatever killed it may be gone: a neighbour's memory, a machine that went down.
+                raise Unavailable(str(error)) from error
             await _discarding(self._tokens.fail(token, type(error).__name__, str(error)))
             return type(error).__name__
         answer = {"dataset_id": manifest["dataset_id"], "counts": manifest["counts"]}
@@ -193,13 +198,13 @@ class Preparer:
         body = body_of(job)
         layout = self._model_types[body.algorithm].layout
         raw: list[RawPage] = []
-        waiting: list[Coroutine[Any, Any, RawPage]] = []
-        async for of, meta in self._pages(job):
-            waiting.append(self._bring(folder, len(raw) + len(waiting), of, meta))
+        waiting: list[tuple[RawSlice, PageMeta]] = []
+        async for page in self._pages(job):
+            waiting.append(page)
             if len(waiting) == _WAITING:
-                raw += await gather_all(waiting, at_once=_AT_ONCE)
+                raw += await self._bring_all(folder, waiting, first=len(raw))
                 waiting = []
-        raw += await gather_all(waiting, at_once=_AT_ONCE)
+        raw += await self._bring_all(folder, waiting, first=len(raw))
         order = PrepareOrder(
             dataset_id=job.dataset_id,
             job_id=job.job_id,
@@ -227,6 +232,15 @@ class Preparer:
             for meta in manifest.pages:
                 yield raw, meta
 
+    async def _bring_all(
+        self, folder: Path, pages: Sequence[tuple[RawSlice, PageMeta]], *, first: int
+    ) -> list[RawPage]:
+        bringing = (
+            self._bring(folder, number, raw, meta)
+            for number, (raw, meta) in enumerate(pages, start=first)
+        )
+        return await gather_all(bringing, at_once=_AT_ONCE)
+
     async def _bring(self, folder: Path, number: int, raw: RawSlice, meta: PageMeta) -> RawPage:
         try:
             body = await raw.read(meta)
@@ -248,6 +262,7 @@ class Preparer:
                 stdout=asyncio.subprocess.DEVNULL,
                 stderr=stderr,
                 env=_harmless(os.environ),
+                start_new_session=True,  # a Ctrl-C in the terminal is ours to answer
             )
         try:
             code = await process.wait()

@@ -10,7 +10,7 @@ from penstock import model_types
 from penstock.adapters.aws import aws_clients
 from penstock.adapters.dynamodb import DynamoStore
 from penstock.adapters.s3 import S3ObjectStore
-from penstock.adapters.sqs import SqsReceiver, queue_url
+from penstock.adapters.sqs import open_receiver
 from penstock.adapters.state_machine import TaskTokens
 from penstock.channels.prepare import CHANNEL
 from penstock.model_type import ModelType
@@ -48,11 +48,13 @@ class PreparerSettings(CoreSettings):
     """What DuckDB may take for one dataset; beyond it, it spills to `work_dir`."""
     work_dir: Path | None = None
     heartbeat_seconds: Annotated[float, Field(gt=0)] = 15.0
+    attempts: Annotated[int, Field(ge=1, le=10)] = 3
+    """Receives of an order after which a process that died fails the job."""
 
     @property
     def limits(self) -> PrepareLimits:
         """What one preparation may take."""
-        return PrepareLimits(self.memory_mb, self.work_dir, self.heartbeat_seconds)
+        return PrepareLimits(self.memory_mb, self.work_dir, self.heartbeat_seconds, self.attempts)
 
 
 def create_app(settings: PreparerSettings) -> FastAPI:
@@ -95,12 +97,15 @@ async def _open(
         metrics=metrics,
         limits=settings.limits,
     )
-    sqs = await aws.sqs()
     (queue,) = CHANNEL.queues
-    url = await queue_url(sqs, physical_name(settings.name_prefix, queue.name))
+    receiver = await open_receiver(
+        await aws.sqs(),
+        queue=physical_name(settings.name_prefix, queue.name),
+        dead_letter_queue=physical_name(settings.name_prefix, queue.dead_letter_name),
+    )
     stop = Stop()
     consumer = Consumer(
-        SqsReceiver(sqs, url),
+        receiver,
         preparer.handle,
         queue=queue.name,
         stop=stop,

@@ -106,14 +106,17 @@ class Bench:
             ),
         )
 
-    async def prepare(self, token: str = TOKEN, **limits: Any) -> Any:
-        """Deliver one message, and return what the token was answered."""
+    async def prepare(self, token: str = TOKEN, *, receives: int = 1, **limits: Any) -> Any:
+        """Deliver one message for that time, and return what the token was answered."""
         queue = MemoryQueue("prepare")
         message = PrepareMessage(
             version=VERSION, id="p", created_at=Micros(0), job_id=JOB_ID, run=1, task_token=token
         )
         await queue.publish([CHANNEL.encode(message)])
         (delivery,) = await queue.receive(at_most=1, wait_seconds=0)
+        for _ in range(receives - 1):
+            await delivery.nack(0)
+            (delivery,) = await queue.receive(at_most=1, wait_seconds=0)
         await self.preparer(**limits).handle(delivery)
         return self.tokens.answers.get(token)
 

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import pytest
 from penstock.domain.datasets import SliceState
-from penstock.domain.errors import StoreUnavailable
+from penstock.domain.errors import StoreUnavailable, Unavailable
 from penstock.ports import Write
 from penstock.resources import JOBS
 from training_orchestrator.jobs_items import job_key
@@ -69,6 +70,15 @@ async def test_a_raw_object_that_is_gone_or_damaged_is_told_by_name(tmp_path: Pa
         assert "counts" in await bench.prepare()
 
 
+async def test_a_slice_whose_manifest_is_gone_is_told_by_name(tmp_path: Path) -> None:
+    async with ready(tmp_path) as bench:
+        key = next(k for k in bench.objects.objects if k.endswith("/000001/manifest.json"))
+        await bench.objects.delete(key)
+        answer = await bench.prepare()
+        assert answer["error"] == "RawMissing"
+        assert key in answer["cause"]
+
+
 async def test_what_the_process_refuses_comes_back_by_name(tmp_path: Path) -> None:
     only_temp = [[page_of(t for t in TOLD if t[0].endswith("TEMP"))]]
     async with prepared(make_recipe(), only_temp, tmp_path) as bench:
@@ -78,14 +88,23 @@ async def test_what_the_process_refuses_comes_back_by_name(tmp_path: Path) -> No
         assert not await bench.is_ready()
 
 
-async def test_a_killed_process_is_told_and_leaves_nothing(tmp_path: Path) -> None:
+async def test_a_killed_process_is_tried_again(tmp_path: Path) -> None:
     async with ready(tmp_path) as bench:
         killing = asyncio.create_task(kill_child())
-        answer = await bench.prepare()
+        with pytest.raises(Unavailable, match="signal 9"):
+            await bench.prepare()
+        await killing
+        assert bench.tokens.answers == {}
+        assert "counts" in await bench.prepare(receives=2)
+
+
+async def test_a_process_that_was_killed_time_and_again_fails_the_job(tmp_path: Path) -> None:
+    async with ready(tmp_path) as bench:
+        killing = asyncio.create_task(kill_child())
+        answer = await bench.prepare(receives=3)
         await killing
         assert answer["error"] == "PreparationDied"
         assert "signal 9" in answer["cause"]
-        assert "counts" in await bench.prepare(token="token-2")
 
 
 async def test_a_dataset_larger_than_its_memory_says_so(tmp_path: Path) -> None:
