@@ -24,7 +24,7 @@ from penstock.runtime import auth, http
 from penstock.runtime.clock import SystemClock, new_id
 from penstock.runtime.consumer import Consumer
 from penstock.runtime.http import Check
-from penstock.runtime.lifecycle import Stop, owned_task, run_service
+from penstock.runtime.lifecycle import Stop, owned_task, run_service, stop_on_signals
 from penstock.runtime.logging import configure_logging
 from penstock.runtime.telemetry import Metrics
 
@@ -94,6 +94,7 @@ async def _open(
         logs=await _logs(settings, clients),
     )
     stop = Stop()
+    stack.enter_context(stop_on_signals(stop))
     state = wire(bench, doors, stop)
     receiver = await _receiver(settings, sqs)
     handler = obedience(state, TaskTokens(machine_client))

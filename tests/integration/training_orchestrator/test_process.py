@@ -1,5 +1,6 @@
 """The command itself, killed in the middle of jobs: they end as if nothing had been."""
 
+import asyncio
 import contextlib
 import json
 import os
@@ -70,6 +71,20 @@ async def test_it_ends_at_once_when_asked_to(prefix: str, tmp_path: Path) -> Non
     with orchestrator(prefix, tmp_path, free_port()) as process:
         process.terminate()
         assert process.wait(15) in {0, -signal.SIGTERM}
+
+
+async def test_it_ends_although_somebody_watches_a_job(prefix: str, tmp_path: Path) -> None:
+    port = free_port()
+    async with plant_at(prefix, port) as plant:
+        with orchestrator(prefix, tmp_path, port) as process:
+            job = await plant.post("/v1/jobs", REQUEST)
+            async with plant.http.stream("GET", f"/v1/jobs/{job['job_id']}/events") as events:
+                lines = events.aiter_lines()
+                assert (await anext(lines)).startswith("id: ")
+                process.terminate()
+                async for _ in lines:
+                    pass
+            assert await asyncio.to_thread(process.wait, 10) in {0, -signal.SIGTERM}
 
 
 @pytest.mark.slow

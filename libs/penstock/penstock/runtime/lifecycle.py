@@ -4,7 +4,9 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import AsyncIterator, Coroutine
+import threading
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from types import FrameType
 from typing import Any
 
 import structlog
@@ -42,6 +44,35 @@ class Stop:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._event.wait(), seconds)
         return self._event.is_set()
+
+
+@contextlib.contextmanager
+def stop_on_signals(stop: Stop) -> Iterator[None]:
+    """Set `stop` when the process is told to end, before the server has closed its connections.
+
+    Without it an answer that goes on for as long as there is something to tell would hold the
+    server until its patience is over. The server's own handlers are called as well.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    loop = asyncio.get_running_loop()
+    held = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+
+    def tell(number: int, frame: FrameType | None) -> None:
+        loop.call_soon_threadsafe(stop.set)
+        server = held[signal.Signals(number)]
+        if callable(server):
+            server(number, frame)
+
+    for number, server in held.items():
+        if callable(server):
+            signal.signal(number, tell)
+    try:
+        yield
+    finally:
+        for number, server in held.items():
+            signal.signal(number, server)
 
 
 @contextlib.asynccontextmanager
