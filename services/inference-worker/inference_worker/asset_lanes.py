@@ -12,8 +12,9 @@ from penstock.domain.errors import StoreUnavailable, VersionConflict
 from penstock.domain.ids import AssetName, PackId
 from penstock.runtime.telemetry import Metrics
 
+from inference_worker.arrivals import Arrival
 from inference_worker.bound import BoundAsset
-from inference_worker.plan import Arrival, Plan, plan
+from inference_worker.plan import Plan, plan
 from inference_worker.settle import FrameEnd
 from inference_worker.state_store import StateStore
 

@@ -1,10 +1,10 @@
 """A binding as it meets one asset: its frame, its trigger, and the model that it asks."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from penstock.domain.assets import Asset, Binding, BindingState
-from penstock.domain.frames import FrameDefinition
+from penstock.domain.frames import FrameDefinition, Keeping, keeping_for
 from penstock.domain.ids import BindingName
 from penstock.domain.time import Micros
 
@@ -35,6 +35,7 @@ class BoundBinding:
     frame: FrameDefinition
     frame_tags: frozenset[str]
     trigger_tags: frozenset[str]
+    tags: frozenset[str]
     grid: Micros
     is_clocked: bool
     grace: Micros
@@ -51,17 +52,17 @@ class BoundBinding:
 
 @dataclass(frozen=True, slots=True)
 class BoundAsset:
-    """An asset with its bindings; paused and unserved ones only keep the state warm."""
+    """An asset with its bindings; those that are not asking only keep the state warm."""
 
     asset: Asset
     bindings: tuple[BoundBinding, ...]
-    definitions: tuple[FrameDefinition, ...]
-    tags: frozenset[str]
+    asking: tuple[BoundBinding, ...]
+    keeping: Mapping[str, Keeping]
 
     @property
-    def asking(self) -> tuple[BoundBinding, ...]:
-        """The bindings that have a model to ask."""
-        return tuple(binding for binding in self.bindings if binding.target is not None)
+    def tags(self) -> Collection[str]:
+        """Every tag that a frame reads or a trigger waits for."""
+        return self.keeping.keys()
 
 
 def bind(binding: Binding, frame: FrameDefinition, target: Target | None) -> BoundBinding:
@@ -73,12 +74,15 @@ def bind(binding: Binding, frame: FrameDefinition, target: Target | None) -> Bou
     trigger = binding.trigger
     if not frame.every and not trigger.every:
         frame = replace(frame, every=max(trigger.settle, trigger.at_most_every))
+    frame_tags = frozenset(frame.tags)
+    trigger_tags = frozenset(trigger.on) or frame_tags
     is_active = binding.state is BindingState.ACTIVE
     return BoundBinding(
         name=binding.name,
         frame=frame,
-        frame_tags=frozenset(frame.tags),
-        trigger_tags=frozenset(trigger.on or frame.tags),
+        frame_tags=frame_tags,
+        trigger_tags=trigger_tags,
+        tags=frame_tags | trigger_tags,
         grid=trigger.every or Micros(max(frame.every, trigger.at_most_every)),
         is_clocked=trigger.every > 0,
         grace=binding.grace,
@@ -90,6 +94,11 @@ def bind(binding: Binding, frame: FrameDefinition, target: Target | None) -> Bou
 
 def bind_asset(asset: Asset, bindings: Sequence[BoundBinding]) -> BoundAsset:
     """Gather the bindings of one asset."""
-    tags = {tag for binding in bindings for tag in binding.frame_tags | binding.trigger_tags}
+    tags = {tag for binding in bindings for tag in binding.tags}
     definitions = tuple(dict.fromkeys(binding.frame for binding in bindings))
-    return BoundAsset(asset, tuple(bindings), definitions, frozenset(tags))
+    return BoundAsset(
+        asset=asset,
+        bindings=tuple(bindings),
+        asking=tuple(binding for binding in bindings if binding.target is not None),
+        keeping={tag: keeping_for(definitions, tag) for tag in sorted(tags)},
+    )

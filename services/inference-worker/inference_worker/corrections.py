@@ -7,9 +7,9 @@ from typing import Protocol
 import msgspec
 from penstock.channels.corrections import CHANNEL, CorrectionMessage
 from penstock.domain.errors import InvalidInput, NotYet, StoreUnavailable
-from penstock.domain.frames import NEVER, Sample
 from penstock.domain.ids import LIVE, AssetName, GatewayId, PackId, RunId, TagPath
 from penstock.domain.readings import Reading
+from penstock.domain.samples import NEVER, Sample
 from penstock.domain.time import DAY, HOUR, Micros
 from penstock.gathering import gather_all
 from penstock.ledger import ARCHIVE_HOP, Ledger
@@ -17,9 +17,9 @@ from penstock.ports import Clock, Delivery, Publisher
 from penstock.runtime.clock import new_id
 from penstock.runtime.telemetry import Metrics
 
+from inference_worker.arrivals import Range
 from inference_worker.bound import BoundAsset
 from inference_worker.context import Snapshot
-from inference_worker.plan import Range
 from inference_worker.recompute import (
     ArchivedReading,
     Recomputed,

@@ -16,10 +16,11 @@ from penstock.ports import Clock, Delivery, Publisher
 from penstock.runtime.clock import new_id
 from penstock.runtime.telemetry import Metrics
 
+from inference_worker.arrivals import Fate
 from inference_worker.asset_lanes import AssetLanes, Taken
 from inference_worker.bound import BoundAsset
 from inference_worker.context import Snapshot
-from inference_worker.plan import Fate, Plan
+from inference_worker.plan import Plan
 from inference_worker.settle import FrameEnd, Settling
 from inference_worker.sorting import sequence_rows, sort_readings
 

@@ -3,16 +3,24 @@
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import reduce
 
 from penstock.channels.deferred import FrameRow
-from penstock.domain.frames import NEVER, Frame, NotHeld, Sample, TagSamples, compute_frame
+from penstock.domain.frames import (
+    Frame,
+    NotHeld,
+    compute_frame,
+)
 from penstock.domain.ids import LIVE, RunId
 from penstock.domain.predictions import PredictionFlag
 from penstock.domain.readings import ReadingFlag
+from penstock.domain.samples import NEVER, Sample, TagSamples
 from penstock.domain.time import MINUTE, Micros
 
+from inference_worker.arrivals import Cause, Range, prediction_flags
 from inference_worker.bound import BoundAsset, BoundBinding
-from inference_worker.plan import Cause, Range, frame_row, is_too_empty, prediction_flags
+from inference_worker.owed import is_too_empty
+from inference_worker.rows import frame_row
 from inference_worker.state import AssetState
 from inference_worker.triggers import NO_SAMPLES, event_times, trigger_times
 
@@ -110,7 +118,6 @@ def _asked(binding: BoundBinding, history: History, range_: Range) -> set[Micros
 
 
 def _cause(binding: BoundBinding, history: History, event_time: Micros, run: RunId) -> Cause:
-    told = PredictionFlag.LATE if run == LIVE else PredictionFlag.NONE
     causes = [
         Cause(
             sample.accepted_at,
@@ -118,13 +125,9 @@ def _cause(binding: BoundBinding, history: History, event_time: Micros, run: Run
         )
         for tag, sample in _triggers(binding, history, event_time)
     ]
-    if not causes:
-        return Cause(event_time, told)
-    first = causes[0]
-    for other in causes[1:]:
-        first.join(other)
-    first.flags |= told
-    return first
+    first = reduce(Cause.joined, causes) if causes else Cause(event_time, 0)
+    late = PredictionFlag.LATE if run == LIVE else PredictionFlag.NONE
+    return first._replace(flags=first.flags | late)
 
 
 def _triggers(

@@ -1,16 +1,64 @@
-"""What a finished frame tells of itself, and the prediction that an answer makes of it."""
+"""Finished frames, ready for a model, and the predictions that answers make of them."""
 
 import math
 
 from penstock.channels.deferred import FrameRow
-from penstock.domain.ids import AssetName, BindingName, PackId, PredictionId, RunId, prediction_id
+from penstock.domain.assets import Asset
+from penstock.domain.frames import Frame
+from penstock.domain.ids import (
+    LIVE,
+    AssetName,
+    BindingName,
+    PackId,
+    PredictionId,
+    RunId,
+    prediction_id,
+)
 from penstock.domain.predictions import Prediction, PredictionFlag, PredictionKind
 from penstock.domain.readings import Quality
 from penstock.domain.time import Micros
 from penstock.model_type import Answer
 from penstock.runtime.telemetry import trace_id_of
 
+from inference_worker.arrivals import Cause
+from inference_worker.bound import BoundBinding
+
 NOT_PACKED_YET = PackId("")
+
+
+def frame_row(
+    binding: BoundBinding,
+    asset: Asset,
+    frame: Frame,
+    cause: Cause,
+    *,
+    revision: int,
+    run: RunId = LIVE,
+) -> FrameRow:
+    """Make a finished frame, ready to be asked about by anyone at any time."""
+    target = binding.target
+    if target is None:
+        raise ValueError(f"binding {binding.name} has no model to ask")
+    return FrameRow(
+        binding=binding.name,
+        asset=asset.name,
+        site=asset.site,
+        asset_type=asset.asset_type,
+        model=target.model,
+        model_version=target.version,
+        endpoint=target.endpoint,
+        event_time=frame.event_time,
+        run=run,
+        revision=revision,
+        features=list(frame.values),
+        features_missing=frame.missing,
+        quality=int(frame.quality),
+        flags=cause.flags,
+        received_at=cause.received_at,
+        trace=cause.trace,
+        threshold=binding.threshold,
+        variant=target.variant,
+    )
 
 
 def features_of(row: FrameRow) -> list[float]:

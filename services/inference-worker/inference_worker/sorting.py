@@ -7,16 +7,16 @@ import msgspec
 from penstock.channels.deferred import FrameRow
 from penstock.channels.readings import ReadingColumns, reading_rows, sequences_of
 from penstock.domain.assets import sequence_binding
-from penstock.domain.frames import Sample
 from penstock.domain.ids import LIVE, AssetName, GatewayId, PackId, TagPath
 from penstock.domain.readings import Quality, ReadingFlag
 from penstock.domain.readings import Sequence as SequenceReading
+from penstock.domain.samples import Sample
 from penstock.domain.time import Micros
 from penstock.registry import CHAMPION
 
+from inference_worker.arrivals import Arrival, prediction_flags
 from inference_worker.bound import BoundAsset, Target
 from inference_worker.context import Models, Snapshot
-from inference_worker.plan import Arrival, prediction_flags
 
 _QUALITY = tuple(Quality)
 _FLAGS = tuple(ReadingFlag(flag) for flag in range(4))
@@ -82,7 +82,7 @@ def _sequence_row(models: Models, sequence: SequenceReading, trace: str) -> Fram
         features=list(sequence.data),
         features_missing=0,
         quality=int(Quality.GOOD),
-        flags=int(prediction_flags(sequence.flags)),
+        flags=prediction_flags(sequence.flags),
         received_at=sequence.accepted_at,
         trace=trace,
         threshold=None,

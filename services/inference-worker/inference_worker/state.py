@@ -7,9 +7,9 @@ from itertools import accumulate, pairwise
 import msgspec
 import zstandard
 from penstock.domain.errors import UnsupportedVersion
-from penstock.domain.frames import NEVER, Sample, TagSamples
 from penstock.domain.ids import PackId
 from penstock.domain.readings import Quality, Value
+from penstock.domain.samples import NEVER, Sample, TagSamples
 from penstock.domain.time import Micros
 
 STATE_LIMIT = 64 * 1024

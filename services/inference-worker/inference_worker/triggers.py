@@ -5,13 +5,12 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from penstock.domain.frames import (
     NEEDS_SPAN,
-    NEVER,
     Aggregate,
     Feature,
     FrameDefinition,
     FrameMode,
-    TagSamples,
 )
+from penstock.domain.samples import NEVER, TagSamples
 from penstock.domain.time import Micros, floor_to
 
 from inference_worker.bound import BoundBinding

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from hypothesis import strategies as st
+from inference_worker.arrivals import Arrival
 from inference_worker.bound import BoundAsset, Target, bind, bind_asset
-from inference_worker.plan import Arrival
 from penstock.domain.assets import AppliesTo, Asset, Binding, Trigger
 from penstock.domain.frames import (
     NEEDS_SPAN,
@@ -12,10 +12,10 @@ from penstock.domain.frames import (
     Feature,
     FrameDefinition,
     FrameMode,
-    Sample,
 )
 from penstock.domain.ids import AssetName, BindingName, PackId, TagPath
 from penstock.domain.readings import Quality, Value
+from penstock.domain.samples import Sample
 from penstock.domain.time import Micros
 
 PUMP = Asset(AssetName("P-101"), "SITE01", "pump", (TagPath("/SITE01/P-101"),))

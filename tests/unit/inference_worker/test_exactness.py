@@ -7,15 +7,21 @@ from collections.abc import Sequence
 
 from hypothesis import given
 from hypothesis import strategies as st
+from inference_worker.arrivals import Arrival, Range
 from inference_worker.bound import BoundAsset
-from inference_worker.plan import Arrival, Plan, Range, is_too_empty, plan
+from inference_worker.owed import is_too_empty
+from inference_worker.plan import Plan, plan
 from inference_worker.recompute import ArchivedReading, history_of, recompute
 from inference_worker.state import AssetState
 from inference_worker.triggers import event_times, trigger_times
 from penstock.channels.deferred import FrameRow
 from penstock.domain.assets import Binding
-from penstock.domain.frames import NEVER, Frame, TagSamples, compute_frame
+from penstock.domain.frames import (
+    Frame,
+    compute_frame,
+)
 from penstock.domain.ids import PackId
+from penstock.domain.samples import NEVER, TagSamples
 from penstock.domain.time import Micros
 
 from tests.properties import examples

@@ -5,7 +5,8 @@ import random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from inference_worker.plan import Arrival, plan
+from inference_worker.arrivals import Arrival
+from inference_worker.plan import plan
 from inference_worker.state import (
     STATE_LIMIT,
     AssetState,
@@ -16,9 +17,13 @@ from inference_worker.state import (
 from inference_worker.state_store import StateStore
 from penstock.adapters.memory import FakeClock, MemoryKeyValueStore
 from penstock.domain.errors import VersionConflict
-from penstock.domain.frames import NEVER, NotHeld, Sample, TagSamples, compute_frame
+from penstock.domain.frames import (
+    NotHeld,
+    compute_frame,
+)
 from penstock.domain.ids import AssetName, PackId
 from penstock.domain.readings import Quality
+from penstock.domain.samples import NEVER, Sample, TagSamples
 from penstock.domain.time import SECOND, Micros
 from penstock.resources import STATE
 from penstock.runtime.clock import new_id

@@ -16,13 +16,12 @@ from penstock.domain.frames import (
     FrameMode,
     FrameOutcome,
     NotHeld,
-    Sample,
-    TagSamples,
     WarmingUp,
     compute_frame,
-    trim_for,
+    keeping_for,
 )
 from penstock.domain.readings import Quality, Value
+from penstock.domain.samples import Sample, TagSamples
 from penstock.domain.time import Micros
 
 TAGS = ("TEMP", "VIBRATION")
@@ -144,7 +143,10 @@ def test_the_newest_frame_survives_the_trimming_made_for_it(
 ) -> None:
     full = gathered(arrived)
     newest = max((sample.at for _, sample in arrived), default=Micros(0))
-    kept = {tag: trim_for([definition, other], tag, held, newest) for tag, held in full.items()}
+    kept = {
+        tag: keeping_for([definition, other], tag).trimmed(held, newest)
+        for tag, held in full.items()
+    }
     assert told(definition, kept, newest) == told(definition, full, newest)
     assert told(other, kept, newest) == told(other, full, newest)
 
@@ -169,7 +171,7 @@ def test_packs_merged_and_trimmed_in_any_order_tell_the_truth_or_that_they_canno
         newest = max([newest, *(sample.at for _, sample in pack)])
         for tag in TAGS:
             union = held[tag].merged([sample for name, sample in pack if name == tag])
-            held[tag] = trim_for([definition], tag, union, newest)
+            held[tag] = keeping_for([definition], tag).trimmed(union, newest)
     truth = gathered([arrival for pack in packs for arrival in pack])
     assert told(definition, held, at) == told(definition, truth, at) or is_not_held(
         definition, held, at
@@ -261,7 +263,7 @@ def test_a_window_of_a_tag_that_is_bad_for_long_does_not_look_back_for_ever() ->
     definition = FrameDefinition(mode=FrameMode.WINDOW, features=(temp(),), samples=2)
     bad = [sample(at, 0, Quality.BAD) for at in range(10, 30)]
     full = known(sample(1, 1), sample(2, 2), *bad)
-    kept = {"TEMP": trim_for([definition], "TEMP", full["TEMP"], Micros(29))}
+    kept = {"TEMP": keeping_for([definition], "TEMP").trimmed(full["TEMP"], Micros(29))}
     for samples_by_tag in (full, kept):
         assert compute_frame(definition, samples_by_tag, Micros(29)) == WarmingUp("TEMP")
 

@@ -16,13 +16,12 @@ from penstock.domain.frames import (
     Frame,
     FrameDefinition,
     FrameMode,
-    Sample,
-    TagSamples,
     WarmingUp,
     compute_frame,
 )
 from penstock.domain.ids import AssetName, TagPath
 from penstock.domain.readings import Quality, Value
+from penstock.domain.samples import Sample, TagSamples
 from penstock.domain.time import Micros
 from penstock.source import SourceRecord
 from training_orchestrator.dataset_sql import number_columns, statements

@@ -17,13 +17,14 @@ The meaning, in one place, for the worker here and for the dataset's SQL alike:
 
 import math
 import statistics
-from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from penstock.domain.errors import InvalidInput
-from penstock.domain.readings import Quality, Value, as_number, precedence
+from penstock.domain.readings import Quality, Value, as_number
+from penstock.domain.samples import NEVER, Sample, TagSamples
 from penstock.domain.time import HOUR, SECOND, Micros, floor_to
 
 
@@ -154,63 +155,6 @@ class FrameDefinition:
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
-    """One value of a tag as a frame sees it."""
-
-    at: Micros
-    accepted_at: Micros
-    value: Value
-    quality: Quality
-
-    def supersedes(self, other: "Sample") -> bool:
-        """Whether this one counts where both are of one tag and time."""
-        mine = precedence(self.accepted_at, self.quality, self.value)
-        return mine > precedence(other.accepted_at, other.quality, other.value)
-
-
-NEVER = Micros(-(2**62))
-"""Before all times: nothing was let go yet."""
-
-
-@dataclass(frozen=True, slots=True)
-class TagSamples:
-    """Known samples of one tag in order of time, one per instant.
-
-    Every sample that ever was after `trimmed_until` is held; those up to it may have been let go,
-    so one that a repeat brings back says nothing.
-    """
-
-    samples: tuple[Sample, ...] = ()
-    trimmed_until: Micros = NEVER
-
-    def merged(self, more: Sequence[Sample]) -> "TagSamples":
-        """Union by time, so that order and repeats do not matter; itself where nothing is new."""
-        by_time = {sample.at: sample for sample in self.samples}
-        is_changed = False
-        for sample in more:
-            held = by_time.get(sample.at)
-            if held is None or sample.supersedes(held):
-                by_time[sample.at] = sample
-                is_changed = True
-        if not is_changed:
-            return self
-        return TagSamples(tuple(by_time[at] for at in sorted(by_time)), self.trimmed_until)
-
-    def trimmed(self, *, keep: int, since: Micros) -> "TagSamples":
-        """Let go of what is both older than `since` and beyond the newest `keep` samples."""
-        cut = min(max(0, len(self.samples) - keep), self.index_at(since))
-        cut = max(cut, self.index_at(Micros(self.trimmed_until + 1)))
-        if cut == 0:
-            return self
-        gone = max(self.trimmed_until, self.samples[cut - 1].at)
-        return TagSamples(self.samples[cut:], gone)
-
-    def index_at(self, at: Micros) -> int:
-        """Position of the first sample at or after `at`."""
-        return bisect_left(self.samples, at, key=lambda sample: sample.at)
-
-
-@dataclass(frozen=True, slots=True)
 class Frame:
     """The features of one asset at one event time; NaN is missing."""
 
@@ -242,28 +186,29 @@ def compute_frame(
     definition: FrameDefinition, samples_by_tag: Mapping[str, TagSamples], event_time: Micros
 ) -> FrameOutcome:
     """Make the frame of one event time, or say why it cannot be made from these samples."""
+    read = _READ_BY_MODE[definition.mode, definition.samples > 0]
+    limit = definition.limit(event_time)
     values: list[float] = []
     worst = Quality.GOOD
     for feature in definition.features:
         known = samples_by_tag.get(feature.tag, _NO_SAMPLES)
-        seen = known.samples[: known.index_at(definition.limit(event_time))]
-        match definition.mode:
-            case FrameMode.WINDOW if definition.samples:
-                outcome = _last_samples(definition, feature, known, seen)
-            case FrameMode.WINDOW:
-                outcome = _last_steps(definition, feature, known, event_time)
-            case _:
-                outcome = _row_value(definition, feature, known, seen, event_time)
+        outcome = read(definition, feature, known, _seen(known, limit), event_time)
         if not isinstance(outcome, _Numbers):
             return outcome
         values.extend(outcome.values)
         worst = max(worst, outcome.quality)
-    missing = sum(math.isnan(value) for value in values)
+    missing = sum(map(math.isnan, values))
     return Frame(event_time, tuple(values), missing, worst)
 
 
-@dataclass(frozen=True, slots=True)
-class _Numbers:
+def _seen(known: TagSamples, limit: Micros) -> Sequence[Sample]:
+    samples = known.samples
+    if not samples or samples[-1].at < limit:  # as nearly always: a frame is asked for at once
+        return samples
+    return samples[: known.index_at(limit)]
+
+
+class _Numbers(NamedTuple):
     values: tuple[float, ...]
     quality: Quality = Quality.GOOD
 
@@ -280,13 +225,13 @@ def _row_value(
 ) -> _Numbers | NotHeld:
     if feature.aggregate in NEEDS_SPAN:
         return _over_span(definition, feature, known, seen, event_time)
-    oldest = Micros(event_time - definition.max_staleness)
+    oldest = event_time - definition.max_staleness
     newest = seen[-1] if seen else None
     is_age = feature.aggregate is Aggregate.AGE
-    let_go_since = newest is None or newest.at <= known.trimmed_until
-    matters = known.trimmed_until >= oldest or (is_age and known.trimmed_until > NEVER)
-    if let_go_since and matters:
-        return NotHeld(feature.tag)
+    if newest is None or newest.at <= known.trimmed_until:
+        matters = known.trimmed_until >= oldest or (is_age and known.trimmed_until > NEVER)
+        if matters:
+            return NotHeld(feature.tag)
     if newest is None:
         return _MISSING
     if is_age:
@@ -307,8 +252,7 @@ def _over_span(
     start = Micros(definition.limit(event_time) - feature.over)
     if known.trimmed_until >= start:
         return NotHeld(feature.tag)
-    first = bisect_left(seen, start, key=lambda sample: sample.at)
-    span = [sample for sample in seen[first:] if definition.is_usable(sample)]
+    span = [s for s in seen[known.index_at(start) :] if definition.is_usable(s)]
     numbers = [(feature.number(sample.value), sample.quality) for sample in span]
     present = [(number, quality) for number, quality in numbers if not math.isnan(number)]
     worst = max((quality for _, quality in present), default=Quality.GOOD)
@@ -338,7 +282,11 @@ def aggregate_numbers(aggregate: Aggregate, numbers: Sequence[float]) -> float:
 
 
 def _last_samples(
-    definition: FrameDefinition, feature: Feature, known: TagSamples, seen: Sequence[Sample]
+    definition: FrameDefinition,
+    feature: Feature,
+    known: TagSamples,
+    seen: Sequence[Sample],
+    _event_time: Micros,
 ) -> _Numbers | NotHeld | WarmingUp:
     recent = [s for s in seen[-definition.lookback() :] if s.at > known.trimmed_until]
     usable = [sample for sample in recent if definition.counts(feature, sample)]
@@ -351,7 +299,11 @@ def _last_samples(
 
 
 def _last_steps(
-    definition: FrameDefinition, feature: Feature, known: TagSamples, event_time: Micros
+    definition: FrameDefinition,
+    feature: Feature,
+    known: TagSamples,
+    _seen: Sequence[Sample],
+    event_time: Micros,
 ) -> _Numbers | NotHeld:
     start = Micros(definition.limit(event_time) - definition.context * definition.every)
     if known.trimmed_until >= start:
@@ -369,25 +321,59 @@ def _last_steps(
     return _Numbers(tuple(values), worst)
 
 
-def trim_for(
-    definitions: Sequence[FrameDefinition], tag: str, known: TagSamples, newest: Micros
-) -> TagSamples:
-    """Keep of one tag only what the next frames of these definitions need, and a small slack.
+_Read = Callable[
+    [FrameDefinition, Feature, TagSamples, Sequence[Sample], Micros],
+    _Numbers | NotHeld | WarmingUp,
+]
+_READ_BY_MODE: Mapping[tuple[FrameMode, bool], _Read] = {
+    (FrameMode.ROW, False): _row_value,
+    (FrameMode.ROW, True): _row_value,
+    (FrameMode.WINDOW, True): _last_samples,
+    (FrameMode.WINDOW, False): _last_steps,
+    (FrameMode.SEQUENCE, False): _row_value,
+    (FrameMode.SEQUENCE, True): _row_value,
+}
 
-    The newest frame, at `newest`, can be computed afterwards whatever was let go.
+
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """What the next frames need of one tag: samples by number, by time, and those that count.
+
+    `span` 0 means that nothing is needed by time.
     """
-    reading = [definition for definition in definitions if tag in definition.tags]
-    keep = max([1 + _SLACK, *(_samples_to_keep(definition, tag, known) for definition in reading)])
-    spans = [d.needed_span() + max(d.every, 1) for d in reading if d.needed_span()]
+
+    least: int
+    span: Micros
+    windows: tuple[tuple[FrameDefinition, tuple[Feature, ...]], ...]
+
+    def trimmed(self, known: TagSamples, newest: Micros) -> TagSamples:
+        """Let go of the rest; the frame at `newest` can be computed afterwards all the same."""
+        keep = self.least
+        for definition, features in self.windows:
+            keep = max(keep, _samples_to_keep(definition, features, known))
+        since = newest - self.span if self.span else newest + 1
+        return known.trimmed(keep=keep, since=Micros(since))
+
+
+def keeping_for(definitions: Sequence[FrameDefinition], tag: str) -> Keeping:
+    """What these definitions need of a tag, and a small slack, so that small disorder is live."""
+    reading = [
+        (definition, tuple(feature for feature in definition.features if feature.tag == tag))
+        for definition in definitions
+        if tag in definition.tags
+    ]
+    spans = [d.needed_span() + max(d.every, 1) for d, _ in reading if d.needed_span()]
     longest = max(spans, default=0)
-    since = Micros(newest - longest - min(longest, _SLACK_SPAN)) if spans else Micros(newest + 1)
-    return known.trimmed(keep=keep, since=since)
+    return Keeping(
+        least=1 + _SLACK,
+        span=Micros(longest + min(longest, _SLACK_SPAN)),
+        windows=tuple((d, features) for d, features in reading if d.samples),
+    )
 
 
-def _samples_to_keep(definition: FrameDefinition, tag: str, known: TagSamples) -> int:
-    if not definition.samples:
-        return 0
-    features = [feature for feature in definition.features if feature.tag == tag]
+def _samples_to_keep(
+    definition: FrameDefinition, features: Sequence[Feature], known: TagSamples
+) -> int:
     most = definition.lookback() + _SLACK
     usable = 0
     for count, sample in enumerate(reversed(known.samples[-most:]), start=1):
