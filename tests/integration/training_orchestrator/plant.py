@@ -15,12 +15,15 @@ from penstock.adapters.state_machine import StateMachine, TaskTokens
 from penstock.channels import prepare, slices
 from penstock.domain.datasets import SliceState
 from penstock.domain.jobs import SliceOutcome
+from penstock.domain.time import Micros
 from penstock.resources import STATE_MACHINE, TRAINING, physical_name
 from penstock.runtime.clock import SystemClock
+from penstock.source import SourceAnswer, SourceRequest
 from penstock.source_settings import SourceBody, SourceStore
 from training_orchestrator.app import create_app
 from training_orchestrator.datasets_store import DatasetsStore, dataset_prefix
 from training_orchestrator.distribute import Distributor
+from training_orchestrator.fetch_pages import PageMeta, RawSlice
 from training_orchestrator.jobs_store import JobsStore
 from training_orchestrator.settings import Settings
 from training_orchestrator.slices_store import SlicesStore
@@ -121,6 +124,24 @@ class Plant:
                 await delivery.ack()
                 count += 1
         return count
+
+    async def pull_all(self, page_of: Callable[[slices.SliceMessage], bytes]) -> None:
+        """Settle slices until none is on the queue any more, storing a page of each before."""
+        while deliveries := await self._slices.receive(at_most=10, wait_seconds=1):
+            for delivery in deliveries:
+                message = slices.CHANNEL.decode(delivery.body)
+                job = await self.jobs.load(message.job_id)
+                raw = RawSlice(self.bucket, job.raw_prefix, message.slice_id)
+                request = SourceRequest("/tag", tags=tuple(message.tags))
+                page = SourceAnswer(request, page_of(message), rows=1)
+                meta = PageMeta(
+                    key="", url="https://n3uron.example/tag", status=200, headers={},
+                    fetched_at=Micros(0), rows=1, bytes=len(page.body), digest="", request=request,
+                )  # fmt: skip
+                await raw.finish([await raw.add(0, page, meta)])
+                done = SliceOutcome(SliceState.DONE, rows=1, bytes=len(page.body))
+                await self.distributor.settle(message.job_id, message.slice_id, done)
+                await delivery.ack()
 
     async def prepare(self, *, fail: str = "") -> None:
         """Take one dataset's order and do it, or fail it."""
