@@ -71,7 +71,7 @@ def _seconds(seconds: float | None) -> str:
 
 
 def _slices(slices: Json) -> str:
-    return f", {slices['done']} of {slices['planned']} slices" if slices.get("planned") else ""
+    return f", {slices['done']} slices" if slices.get("done") else ""
 
 
 def _judged(rows: int, is_right: bool) -> str:

@@ -67,6 +67,7 @@ def judge(parsed: Parsed, rules: Rules, *, gateway_id: GatewayId, accepted_at: M
     _keep_last(judged)
     for sequence in parsed.sequences:
         _judge_sequence(judged, sequence, rules)
+    _keep_last_sequences(judged)
     judged.refused += (Refused(stray.index, stray.reason, stray.item) for stray in parsed.strays)
     return judged
 
@@ -208,6 +209,12 @@ def _keep_last(judged: Judged) -> None:
     rows = sorted(last.values())
     judged.superseded = count - len(rows)
     judged.block = block.only(rows)
+
+
+def _keep_last_sequences(judged: Judged) -> None:
+    last = {(one.sensor, one.model, one.at): row for row, one in enumerate(judged.sequences)}
+    judged.superseded += len(judged.sequences) - len(last)
+    judged.sequences = [judged.sequences[row] for row in sorted(last.values())]
 
 
 def _judge_sequence(judged: Judged, raw: RawSequence, rules: Rules) -> None:

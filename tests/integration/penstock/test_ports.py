@@ -51,3 +51,14 @@ async def test_a_topic_copies_each_body_to_every_subscriber_raw(name_prefix: str
                     if "canary" not in delivery.body[:300]:
                         seen.add(delivery.body)
             assert seen == set(bodies)
+
+
+async def test_a_delay_of_less_than_a_second_is_not_none(name_prefix: str) -> None:
+    async with aws_clients(REGION) as clients:
+        sqs = await clients.sqs()
+        queue, dead = (physical_name(name_prefix, name) for name in ("commands", "commands-dlq"))
+        receiver = await open_receiver(sqs, queue=queue, dead_letter_queue=dead)
+        await (await open_publisher(sqs, queue)).publish(["not yet"])
+        (delivery,) = await receiver.receive(at_most=1, wait_seconds=1)
+        await delivery.nack(0.4)
+        assert await receiver.receive(at_most=1, wait_seconds=0) == []

@@ -152,6 +152,14 @@ def sequence(**changes: object) -> Parsed:
     return Parsed(sequences=[RawSequence(**{**said, **changes})])
 
 
+def test_the_last_of_two_sequences_of_one_sensor_and_time_counts() -> None:
+    first, last = sequence(data=[1.0]).sequences[0], sequence(data=[2.0]).sequences[0]
+    parsed = Parsed(sequences=[first, last])
+    result = judge(parsed, rules(), gateway_id=GatewayId("gw-7"), accepted_at=NOW)
+    assert [one.data for one in result.sequences] == [(2.0,)]
+    assert (result.superseded, result.accepted) == (1, 2)
+
+
 def test_a_sequence_keeps_its_numbers_and_time() -> None:
     (kept,) = judge(sequence(), rules(), gateway_id=GW, accepted_at=NOW).sequences
     assert (kept.sensor, kept.model, kept.data, kept.at) == ("pump-3", "m-1", (1.0, 2.5), MS * 1000)

@@ -1,5 +1,6 @@
 """Publisher to, and receiver from, an SQS queue."""
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -141,7 +142,8 @@ class SqsDelivery:
         await self.ack()
 
     async def _set_visibility(self, seconds: float) -> None:
-        timeout = min(max(0, round(seconds)), _LONGEST_VISIBILITY_SECONDS)
+        # Rounded up: half a second of delay must not become none, and the message circle at once.
+        timeout = min(max(0, math.ceil(seconds)), _LONGEST_VISIBILITY_SECONDS)
         try:
             await self._client.change_message_visibility(
                 QueueUrl=self._queue_url, ReceiptHandle=self._handle, VisibilityTimeout=timeout
