@@ -86,23 +86,23 @@ class _Assembly:
     async def consume(self, keeper: ContextKeeper) -> None:
         places, settings = self.places, self.settings
         states = StateStore(places.tables, cached_states=settings.cached_states)
-        settling = self._settling(keeper)
+        settle = self._settling(keeper).settle
         lanes = AssetLanes(
             states,
-            PlanFinisher(settling, places.corrections, places.clock, self.metrics).finish,
+            PlanFinisher(settle, places.corrections, places.clock, self.metrics).finish,
             self.metrics,
         )
         ledger = Ledger(places.tables, places.clock)
         readings = ReadingsHandler(
-            snapshot=keeper.current, lanes=lanes, settling=settling, ledger=ledger,
+            snapshot=keeper.current, lanes=lanes, settle=settle, ledger=ledger,
             metrics=self.metrics,
         )  # fmt: skip
         corrections = CorrectionsHandler(
-            archive=places.archive, states=states, ledger=ledger, settling=settling,
+            archive=places.archive, states=states, ledger=ledger, settle=settle,
             snapshot=keeper.current, again=places.corrections, clock=places.clock,
             metrics=self.metrics,
         )  # fmt: skip
-        redrives = DeferredHandler(settling, keeper.current, places.clock)
+        redrives = DeferredHandler(settle, keeper.current, places.clock)
 
         async def guard() -> None:
             await keeper.check()

@@ -24,11 +24,12 @@ from inference_worker.recompute import (
     ArchivedReading,
     Recomputed,
     history_of,
+    look_ahead,
     look_back,
     recompute,
     with_state,
 )
-from inference_worker.settle import Settling
+from inference_worker.settle import Settle
 from inference_worker.state import AssetState
 from inference_worker.state_store import StateStore
 
@@ -70,7 +71,7 @@ class CorrectionsHandler:
         archive: ReadingsReader,
         states: StateStore,
         ledger: Ledger,
-        settling: Settling,
+        settle: Settle,
         snapshot: Callable[[], Snapshot],
         again: Publisher,
         clock: Clock,
@@ -81,7 +82,7 @@ class CorrectionsHandler:
         self._archive = archive
         self._states = states
         self._ledger = ledger
-        self._settling = settling
+        self._settle = settle
         self._snapshot = snapshot
         self._again = again
         self._clock = clock
@@ -104,7 +105,7 @@ class CorrectionsHandler:
         made = await self._make(snapshot, bound, unit, message, state)
         self._metrics.count("frames_skipped", made.skipped)
         self._metrics.count("frames_corrected", len(made.rows))
-        await self._settling.settle(made.rows, lane="bulk")
+        await self._settle(made.rows, lane="bulk")
         if unit.until < message.until:
             await self._send(message, since=Micros(unit.until + 1))
 
@@ -153,11 +154,10 @@ class CorrectionsHandler:
     async def _read(
         self, snapshot: Snapshot, bound: BoundAsset, since: Micros, until: Micros
     ) -> list[ArchivedReading]:
-        longest_step = max(max(b.frame.every, b.grid, 1) for b in bound.asking)
         given = snapshot.tags_given_to(bound.asset.name)
         readings = await self._archive.read(
             since,
-            Micros(until + 2 * longest_step + 1),
+            Micros(until + look_ahead(bound)),
             tags=[(tag.gateway_id, tag.path) for tag in given],
             prefixes=bound.asset.prefixes,
         )

@@ -9,16 +9,16 @@ from penstock.ports import Clock, Delivery
 
 from inference_worker.context import Snapshot
 from inference_worker.deferring import Redriven
-from inference_worker.settle import Settling
+from inference_worker.settle import Settle
 from inference_worker.sorting import served
 
 
 class DeferredHandler:
     """Needs no state: a row carries all that its prediction will need."""
 
-    def __init__(self, settling: Settling, snapshot: Callable[[], Snapshot], clock: Clock) -> None:
+    def __init__(self, settle: Settle, snapshot: Callable[[], Snapshot], clock: Clock) -> None:
         """Keep the parts."""
-        self._settling = settling
+        self._settle = settle
         self._snapshot = snapshot
         self._clock = clock
 
@@ -30,4 +30,4 @@ class DeferredHandler:
             raise NotYet("its endpoint needs a pause", retry_after_seconds=wait / SECOND)
         rows = served(message.rows, self._snapshot().models)
         redriven = Redriven(attempts=message.attempts, first_at=message.created_at)
-        await self._settling.settle(rows, lane="bulk", redriven=redriven)
+        await self._settle(rows, lane="bulk", redriven=redriven)

@@ -21,7 +21,7 @@ from inference_worker.asset_lanes import AssetLanes, Taken
 from inference_worker.bound import BoundAsset
 from inference_worker.context import Snapshot
 from inference_worker.plan import Plan
-from inference_worker.settle import FrameEnd, Settling
+from inference_worker.settle import FrameEnd, Settle
 from inference_worker.sorting import sequence_rows, sort_readings
 
 _COUNT_OF: Mapping[Fate, str] = {
@@ -42,14 +42,14 @@ class ReadingsHandler:
         *,
         snapshot: Callable[[], Snapshot],
         lanes: AssetLanes,
-        settling: Settling,
+        settle: Settle,
         ledger: Ledger,
         metrics: Metrics,
     ) -> None:
         """Keep the parts."""
         self._snapshot = snapshot
         self._lanes = lanes
-        self._settling = settling
+        self._settle = settle
         self._ledger = ledger
         self._metrics = metrics
 
@@ -66,7 +66,7 @@ class ReadingsHandler:
         taken = await asyncio.gather(
             *(self._lanes.take(bound, arrivals) for bound, arrivals in found.arrivals.values())
         )
-        ends = await self._settling.settle(sequences)
+        ends = await self._settle(sequences)
         counts = _counts(pack_id, taken, ends)
         counts["unbound"] += found.unbound
         counts["framed"] += len(sequences)
@@ -92,10 +92,10 @@ class PlanFinisher:
     """Makes durable what a plan leads to: its frames settled, its corrections sent."""
 
     def __init__(
-        self, settling: Settling, corrections: Publisher, clock: Clock, metrics: Metrics
+        self, settle: Settle, corrections: Publisher, clock: Clock, metrics: Metrics
     ) -> None:
         """Keep the ways out."""
-        self._settling = settling
+        self._settle = settle
         self._corrections = corrections
         self._clock = clock
         self._metrics = metrics
@@ -105,7 +105,7 @@ class PlanFinisher:
         await self._send_corrections(bound, plan, trace)
         if plan.skipped:
             self._metrics.count("frames_skipped", plan.skipped)
-        return await self._settling.settle(plan.rows)
+        return await self._settle(plan.rows)
 
     async def _send_corrections(self, bound: BoundAsset, plan: Plan, trace: str) -> None:
         if not plan.ranges:

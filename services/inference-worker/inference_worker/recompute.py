@@ -85,6 +85,13 @@ def look_back(bound: BoundAsset) -> Micros:
     return Micros(max([_AT_LEAST, *(binding.reach for binding in bound.asking)]))
 
 
+def look_ahead(bound: BoundAsset) -> Micros:
+    """How far after a range readings are wanted: its last step, and what a clock owes up to."""
+    steps = [2 * max(binding.frame.every, binding.grid, 1) for binding in bound.asking]
+    clocks = [binding.reach for binding in bound.asking if binding.is_clocked]
+    return Micros(max(steps) + max(clocks, default=0))
+
+
 def recompute(
     bound: BoundAsset, history: History, range_: Range, *, revision: int, run: RunId = LIVE
 ) -> Recomputed:

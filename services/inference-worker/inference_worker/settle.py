@@ -1,7 +1,7 @@
 """Finished frames to their end: answered and published, deferred, or kept for people."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 from penstock.channels.deferred import FrameRow
 from penstock.domain.predictions import Prediction
@@ -26,6 +26,16 @@ _END_OF: Mapping[type[Outcome], FrameEnd] = {
     Skipped: "skipped",
 }
 _LIVE = Redriven()
+
+
+class Settle(Protocol):
+    """Brings rows to their ends, and tells the end of each."""
+
+    async def __call__(
+        self, rows: Sequence[FrameRow], *, lane: Lane = "live", redriven: Redriven = _LIVE
+    ) -> list[FrameEnd]:
+        """Settle every row; raise Unavailable where one could not be made durable anywhere."""
+        ...
 
 
 class Settling:
