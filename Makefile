@@ -65,3 +65,7 @@ test-integration: setup ## real adapters against the embedded stack
 	@$(BIN)/pytest tests/integration -q
 test-e2e: setup ## only public doors: data sets in, scores out, processes killed
 	@$(BIN)/pytest tests/e2e -q
+
+.PHONY: real-data-plots
+real-data-plots: setup ## draw the plots of docs/real-data.md from the last run of tests/e2e
+	@$(BIN)/python scripts/plot_real_data.py
