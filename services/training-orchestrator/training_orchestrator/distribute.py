@@ -55,13 +55,17 @@ class Distributor:
         await self._send(settlement)
         await self.advance(settlement.job)
 
-    async def settle(self, job_id: str, slice_id: str, outcome: SliceOutcome) -> None:
+    async def settle(
+        self, job_id: str, slice_id: str, outcome: SliceOutcome, *, is_redelivery: bool = True
+    ) -> None:
         """Move a slice to its outcome and do all that follows; ack its message after this."""
-        settlement = await self._slices.settle(job_id, slice_id, outcome)
+        settlement = await self._slices.settle(
+            job_id, slice_id, outcome, is_redelivery=is_redelivery
+        )
         await self._send(settlement)
         await self.advance(settlement.job)
 
-    async def is_wanted(self, job_id: str, slice_id: str) -> bool:
+    async def is_wanted(self, job_id: str, slice_id: str, *, is_redelivery: bool = True) -> bool:
         """Whether a slice still has to be fetched; of a settled one the rest is made good.
 
         Ask before fetching: a repeat of a finished slice, or one of a stopped job, is not fetched.
@@ -70,7 +74,9 @@ class Distributor:
         stored = await self._slices.load(job, slice_id)
         if stored.state is SliceState.OPEN:
             return job.status is JobStatus.PULLING
-        await self._send(await self._slices.settled_before(job, stored))
+        await self._send(
+            await self._slices.settled_before(job, stored, is_redelivery=is_redelivery)
+        )
         await self.advance(job)
         return False
 

@@ -86,7 +86,7 @@ class Fetcher:
         with structlog.contextvars.bound_contextvars(
             job_id=message.job_id, slice_id=message.slice_id, source=message.source
         ):
-            if not await self._distributor.is_wanted(message.job_id, message.slice_id):
+            if not await self._is_wanted(message, is_first=delivery.receive_count == 1):
                 self._walker.metrics.count("slices", outcome="not_wanted")
                 return
             try:
@@ -98,20 +98,27 @@ class Fetcher:
 
     async def _fetch(self, message: SliceMessage, delivery: Delivery) -> None:
         started = time.monotonic()
-        key = slice_key(message)
-        held = _Held.of(await self._store.get(SLICES.name, key))
-        order = self._order(message, held, is_first=delivery.receive_count == 1)
+        is_first = delivery.receive_count == 1
+        held = _Held.of(await self._store.get(SLICES.name, slice_key(message)))
+        order = self._order(message, held, is_first=is_first)
         try:
             outcome = await self._outcome(message, order, held)
         except Unwanted:
             self._walker.metrics.count("slices", outcome="not_wanted")
             return
-        await self._distributor.settle(message.job_id, message.slice_id, outcome)
+        await self._distributor.settle(
+            message.job_id, message.slice_id, outcome, is_redelivery=not is_first
+        )
         self._walker.metrics.count("slices", outcome=outcome.state.value.lower())
         log.info(
             "slice.settled", state=outcome.state.value, rows=outcome.rows, bytes=outcome.bytes,
             reason=outcome.reason, duration_ms=round((time.monotonic() - started) * 1000),
         )  # fmt: skip
+
+    async def _is_wanted(self, message: SliceMessage, *, is_first: bool) -> bool:
+        return await self._distributor.is_wanted(
+            message.job_id, message.slice_id, is_redelivery=not is_first
+        )
 
     async def _outcome(self, message: SliceMessage, order: Order, held: _Held) -> SliceOutcome:
         attempts = held.attempts + 1
@@ -137,9 +144,6 @@ class Fetcher:
             page_size=message.page_size,
         )
 
-        async def is_wanted() -> bool:
-            return await self._distributor.is_wanted(message.job_id, message.slice_id)
-
         async def on_first_answer() -> None:
             if held.waiting_since is not None:
                 await self._note(message, {"waiting_since": None})
@@ -148,7 +152,7 @@ class Fetcher:
             piece,
             prefix=raw_prefix(message.job_id, message.run),
             may_be_begun=not is_first or held.attempts > 0 or message.page is not None,
-            is_wanted=is_wanted,
+            is_wanted=lambda: self._is_wanted(message, is_first=is_first),
             on_first_answer=on_first_answer,
         )
 

@@ -81,17 +81,19 @@ class SlicesStore:
         await self._store.write_all([change, *(open_slice(job, piece) for piece in fresh)])
         return Settlement(await self._jobs.load(job.job_id), fresh)
 
-    async def settle(self, job_id: str, slice_id: str, outcome: SliceOutcome) -> Settlement:
+    async def settle(
+        self, job_id: str, slice_id: str, outcome: SliceOutcome, *, is_redelivery: bool = True
+    ) -> Settlement:
         """Move an open slice to its outcome, add its children, release the next of the plan.
 
-        A repeat changes nothing and tells again which slices the first time opened, so that whoever
-        died before sending them is made good.
+        A repeat changes nothing. A redelivery tells again which slices the first time opened, so
+        that whoever died before sending them is made good; see `settled_before`.
         """
         for attempt in range(_TRIES):
             job = await self._jobs.load(job_id)
             stored = await self.load(job, slice_id)
             if stored.state is not SliceState.OPEN:
-                return await self.settled_before(job, stored)
+                return await self.settled_before(job, stored, is_redelivery=is_redelivery)
             try:
                 return await self._settle(job, stored, outcome)
             except VersionConflict:
@@ -101,8 +103,16 @@ class SlicesStore:
                 )
         raise StoreUnavailable(f"job {job_id} is written by too many at once")
 
-    async def settled_before(self, job: Job, stored: StoredSlice) -> Settlement:
-        """What a repeated delivery of a settled slice has to send again."""
+    async def settled_before(
+        self, job: Job, stored: StoredSlice, *, is_redelivery: bool
+    ) -> Settlement:
+        """What a repeated delivery of a settled slice has to send again.
+
+        A second message of the slice sends nothing: the one that settled it is acked only after it
+        has sent. Otherwise one doubled message would double all of the pull that follows.
+        """
+        if not is_redelivery:
+            return Settlement(job, ())
         opened = [await self.load(job, slice_id) for slice_id in stored.released]
         still_open = (one.slice for one in opened if one.state is SliceState.OPEN)
         return Settlement(job, tuple(still_open))

@@ -152,6 +152,19 @@ async def test_a_death_between_settling_and_sending_is_made_good_by_the_repeat()
     assert list(pulling.executions.payloads) == [f"{JOB_ID}-1"]
 
 
+async def test_a_second_message_of_a_slice_does_not_double_the_rest_of_the_pull() -> None:
+    """Both would send what the slice released, and so would the messages that these lead to."""
+    pulling = Pulling(make_job(concurrency=1))
+    await pulling.begin()
+    first = await pulling.take()
+    assert first is not None
+    await pulling.distributor.settle(JOB_ID, first.slice_id, DONE, is_redelivery=False)
+    sent = list(pulling.queue.bodies)
+    assert not await pulling.distributor.is_wanted(JOB_ID, first.slice_id, is_redelivery=False)
+    await pulling.distributor.settle(JOB_ID, first.slice_id, DONE, is_redelivery=False)
+    assert pulling.queue.bodies == sent
+
+
 async def test_open_slices_are_sent_again() -> None:
     pulling = Pulling(make_job(concurrency=3))
     await pulling.begin()
