@@ -30,14 +30,14 @@ from penstock.domain.ids import PackId
 from penstock.domain.predictions import Prediction
 from penstock.domain.readings import Reading
 from penstock.domain.readings import Sequence as SequenceReading
-from penstock.domain.time import Micros
+from penstock.domain.time import SECOND, Micros
 from penstock.ledger import ARCHIVE_HOP, INFERENCE_HOP, Ledger
 from penstock.model_types.xgboost import MODEL_TYPE as XGBOOST
 from penstock.ports import InvokeAnswer, ModelHost
 from penstock.registry import ModelRegistry, ModelVersion
 from penstock.runtime.telemetry import new_traceparent
 
-from tests.factories import NOON
+from tests.factories import NOON, make_reading
 from tests.unit.inference_worker.plants import PUMP
 
 SETTINGS = Settings.model_validate(
@@ -250,7 +250,7 @@ class World:
 
 
 async def until(
-    claim: Callable[[], bool], *, seconds: float = 5.0, meanwhile: Callable[[], None] | None = None
+    claim: Callable[[], bool], *, seconds: float = 15.0, meanwhile: Callable[[], None] | None = None
 ) -> None:
     async with asyncio.timeout(seconds):
         while not claim():
@@ -267,3 +267,15 @@ def newest(predictions: Sequence[Prediction]) -> dict[tuple[str, str, int, str],
         if held is None or prediction.precedence >= held.precedence:
             shown[prediction.identity] = prediction
     return shown
+
+
+def scan(second: float, temp: float, vibration: float, asset: str = "P-101") -> list[Reading]:
+    at = NOON + round(second * SECOND)
+    return [
+        make_reading(tag=f"/SITE01/{asset}/TEMP", at=at, value=temp),
+        make_reading(tag=f"/SITE01/{asset}/VIBRATION", at=at, value=vibration),
+    ]
+
+
+def knows_version(world: World, version: int) -> bool:
+    return world.context.told >= version

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
+from typing import Any
 
 import httpx
 from ingest_api.app import IngestApp, Outside, create_app
@@ -108,3 +109,14 @@ async def running(
         await stack.enter_async_context(client)
         key = issued.key.get_secret_value()
         yield Ingest(app, client, gateways, tables, queue, clock, key)
+
+
+def assert_json(response: httpx.Response) -> dict[str, Any]:
+    """Every answer is JSON, names its request, redirects nowhere and does not tell the server."""
+    assert response.headers["content-type"] == "application/json"
+    assert "server" not in response.headers
+    assert not response.is_redirect
+    body = response.json()
+    assert isinstance(body, dict)
+    assert body["request_id"] == response.headers["x-request-id"]
+    return body

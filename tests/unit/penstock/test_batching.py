@@ -25,7 +25,7 @@ async def test_a_full_batch_is_flushed_before_its_age() -> None:
         return {}
 
     batcher = Batcher(flush, max_items=3, max_age_seconds=3600, name="test")
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(10):
         await asyncio.gather(*(batcher.add([n]) for n in range(9)))
 
 
@@ -39,7 +39,7 @@ async def test_items_that_find_no_room_send_the_batch_off() -> None:
     stop = Stop()
     batcher = Batcher(flush, max_items=3, max_age_seconds=3600, name="test", stop=stop)
     waiting = [asyncio.create_task(batcher.add([n, n])) for n in range(2)]
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(10):
         await waiting[0]
         stop.set()
         await waiting[1]
@@ -54,7 +54,7 @@ async def test_a_batch_is_full_by_weight() -> None:
         return {}
 
     batcher = Batcher(flush, max_items=10, max_age_seconds=3600, name="test", weigh=len)
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(10):
         await batcher.add(["aaaaaa", "bbbb"])
         await batcher.add(["larger than a whole batch"])
     assert flushed == [["aaaaaa", "bbbb"], ["larger than a whole batch"]]

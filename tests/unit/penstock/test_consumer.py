@@ -52,7 +52,7 @@ async def consuming(
 
 
 async def until(claim: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(15):
         while not claim():  # noqa: ASYNC110 -- a condition on plain state, bounded by the timeout
             await asyncio.sleep(0.001)
 

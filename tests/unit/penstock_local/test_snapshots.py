@@ -54,7 +54,7 @@ async def test_stop_gives_up_a_snapshot_under_way(tmp_path: Path) -> None:
     snapshots.start()
     snapshots.touch()
     await until_exists(started)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(15):
         await snapshots.stop()
     assert not finished.exists()
 

@@ -93,6 +93,6 @@ def pack_of(predictions: list[Prediction]) -> str:
 
 async def until(holds: Callable[[], bool]) -> None:
     """Wait for a condition; the deadline is the test's claim that it comes true."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(15):
         while not holds():  # noqa: ASYNC110  # others make it true, and the deadline stands
             await asyncio.sleep(0.002)

@@ -77,7 +77,7 @@ async def eventually(
     client: httpx.AsyncClient, path: str, holds: Callable[[httpx.Response], bool]
 ) -> None:
     """Ask until the answer is as claimed; the deadline is the claim that it comes true."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(15):
         while not holds(await client.get(path, headers=bearer("view"))):  # noqa: ASYNC110 -- polled
             await asyncio.sleep(0.002)
 

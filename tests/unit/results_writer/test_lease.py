@@ -52,7 +52,7 @@ async def test_a_lease_is_renewed_while_it_is_held() -> None:
     store.on_write = on_write
     async with (
         make_lease(store, "a", seconds=0.03).held(patience_seconds=0),
-        asyncio.timeout(5),
+        asyncio.timeout(15),
     ):
         await renewed.wait()
 

@@ -99,7 +99,7 @@ async def test_a_thread_that_hangs_is_left_behind() -> None:
 
     session = Hanging(settings, prepare=lambda _: None)
     try:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(15):
             for _ in range(3):
                 with pytest.raises(StoreUnavailable, match="no answer within"):
                     await session.run(lambda _: None)

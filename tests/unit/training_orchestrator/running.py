@@ -94,3 +94,26 @@ def left_behind(world: World) -> str:
         "endpoints": {n: str(e) for n, e in world.endpoints.endpoints.items()},
     }
     return json.dumps(things, default=str, sort_keys=True, indent=1)
+
+
+ENDPOINT = "penstock-pump-failure"
+
+
+async def updating(world: World) -> Job:
+    """A version is deployed; the next one's endpoint is yet to be changed."""
+    first = await deploying(world)
+    await world.do(first, "deploy_endpoint")
+    world.endpoints.settle(ENDPOINT, EndpointStatus.IN_SERVICE)
+    await world.do(first, "deploy_endpoint")
+    await world.bench.jobs.move(await world.bench.jobs.load(first.job_id), JobStatus.COMPLETED)
+    await world.do(first, "clean_up")
+    world.clock.advance(seconds=60)
+    world.on_invoke[ENDPOINT] = classify
+    return await deploying(world)
+
+
+async def evaluating(world: World) -> Job:
+    job = await trained(world)
+    await world.do(job, "evaluate_model")
+    world.endpoints.settle(world.bench.evaluation_name(job), EndpointStatus.IN_SERVICE)
+    return job
