@@ -65,6 +65,21 @@ async def test_every_change_of_the_context_raises_its_version(aurora_dsn: str) -
             assert await _version(connection) == before + 7
 
 
+async def test_connections_that_died_in_the_pool_fail_nobody(aurora_dsn: str) -> None:
+    """Aurora was away for a moment between two requests."""
+    async with aurora.open_pool(aurora_dsn, 2) as connections:
+        async with aurora.transaction(connections), aurora.transaction(connections):
+            pass
+        with psycopg.connect(aurora_dsn, autocommit=True) as administrator:
+            administrator.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+        for _ in range(2):
+            async with aurora.transaction(connections) as connection:
+                await _version(connection)
+
+
 async def test_a_body_is_stored_as_json_and_read_back(aurora_dsn: str) -> None:
     body = {"name": "b", "deep": [{"x": 1.5}], "none": None}
     async with aurora.open_pool(aurora_dsn) as connections:

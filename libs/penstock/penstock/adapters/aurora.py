@@ -42,6 +42,8 @@ async def open_pool(dsn: str, size: int = 4) -> AsyncIterator[Pool]:
         connection_class=AsyncConnection[DictRow],
         kwargs={**_DEAD_PEER, "row_factory": dict_row},
         configure=_configure,
+        # A round trip per transaction: what died in the pool fails nobody's request or batch.
+        check=AsyncConnectionPool.check_connection,
         min_size=1,
         max_size=size,
         timeout=CONNECT_SECONDS,
