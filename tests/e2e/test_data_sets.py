@@ -54,6 +54,7 @@ NAB = "machine_temperature_system_failure.csv"
 MODEL = "nab-machine-temperature"
 SENSOR = "machine-temperature"
 WINDOW = 48
+TRAIN_SHARE = 0.95
 
 
 def test_nab_anomalies_are_scored_as_sequences(stage: Stage, data_dir: Path) -> None:
@@ -64,7 +65,9 @@ def test_nab_anomalies_are_scored_as_sequences(stage: Stage, data_dir: Path) -> 
     history = ["--csv", str(file.parent), "--asset-prefix", options.prefix]
     with serving_history(history, stage.folder / "history.log") as url:
         key = _set_up(stage, url)
-        job = stage.penstock.jobs.start(_job(rows[0].at, rows[split].at))
+        # The train part is the first 15 %; the evaluation's rows come after it.
+        until = rows[round(split / TRAIN_SHARE)].at
+        job = stage.penstock.jobs.start(_job(rows[0].at, until))
         stage.penstock.jobs.wait(job["job_id"], timeout_seconds=300, every_seconds=0.25)
     sequences = SequenceOptions("value", SENSOR, MODEL, WINDOW)
     with GatewaySender(stage.url, key, log=stage.log) as sender:
@@ -118,9 +121,9 @@ def _job(since: datetime, until: datetime) -> Json:
             "assets": {"prefix": "/NAB/M1"},
             "slicing": {"window": "12h", "page_size": 5000},
             "frame": {"mode": "window", "samples": WINDOW, "features": [feature]},
-            "split": {"train": 0.9, "validation": 0.05, "test": 0.05},
+            "split": {"train": TRAIN_SHARE, "validation": 0, "test": round(1 - TRAIN_SHARE, 2)},
         },
-        "train": {"algorithm": "randomcutforest", "hyperparameters": {"num_trees": 50}},
+        "train": {"algorithm": "randomcutforest", "hyperparameters": {"num_trees": 100}},
     }
 
 
