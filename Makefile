@@ -63,8 +63,12 @@ test-unit: setup ## unit and contract tests, every property with many examples
 	@$(BIN)/pytest tests/unit tests/contract -q -n 2
 test-integration: setup ## real adapters against the embedded stack
 	@$(BIN)/pytest tests/integration -q
-test-e2e: setup ## only public doors: data sets in, scores out, processes killed
-	@$(BIN)/pytest tests/e2e -q
+test-e2e: setup ## only public doors: data sets in, scores out, a notebook run
+	@$(BIN)/pytest tests/e2e -q -m "not chaos"
+
+.PHONY: chaos
+chaos: setup ## kill processes, double messages and feed rubbish to a whole stack
+	@$(BIN)/pytest tests/e2e -q -m chaos -p no:randomly
 
 .PHONY: real-data-plots
 real-data-plots: setup ## draw the plots of docs/real-data.md from the last run of tests/e2e
