@@ -62,7 +62,7 @@ test: lint types imports test-unit test-integration test-e2e ## the whole gate
 test-unit: setup ## unit and contract tests, every property with many examples
 	@$(BIN)/pytest tests/unit tests/contract -q -n 2
 test-integration: setup ## real adapters against the embedded stack
-	@$(BIN)/pytest tests/integration -q
+	@$(BIN)/pytest tests/integration -q -n 2
 test-e2e: setup ## only public doors: data sets in, scores out, a notebook run
 	@$(BIN)/pytest tests/e2e -q -m "not chaos"
 

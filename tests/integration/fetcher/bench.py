@@ -177,7 +177,7 @@ class Bench:
         self,
         *,
         fetchers: int = 2,
-        seconds: float = 20,
+        seconds: float = 50.0,
         until: Callable[[], Awaitable[bool]] | None = None,
         **policy: Any,
     ) -> Job:
