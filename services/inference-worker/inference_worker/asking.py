@@ -13,6 +13,7 @@ from penstock.domain.errors import (
     EndpointUnavailable,
     InvalidInput,
     MalformedPayload,
+    Throttled,
     Unavailable,
     UnknownEndpoint,
 )
@@ -152,8 +153,11 @@ class Asker:
         for tries_left in range(self._retries.tries - 1, -1, -1):
             try:
                 return await self._call(rows)
-            except Unavailable:
-                self._gate.failed()
+            except Unavailable as error:
+                if isinstance(error, Throttled):
+                    self._gate.throttled()
+                else:
+                    self._gate.failed()
                 delay *= self._jitter.uniform(0.5, 1.5)
                 is_last = not tries_left or self._gate.is_open
                 if is_last or time.monotonic() + delay > deadline:

@@ -33,7 +33,7 @@ class DeferringLimits:
     longest: Micros = DAY
     rows_per_hour: int = 1_000_000
     first_pause_seconds: float = 2.0
-    longest_pause_seconds: float = 300.0
+    longest_pause_seconds: float = 120.0
 
 
 @dataclass(frozen=True, slots=True)

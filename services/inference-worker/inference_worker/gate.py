@@ -14,7 +14,7 @@ class GateLimits:
     failures_in_a_row: int = 5
     refusals_in_a_row: int = 10
     shortest_pause_seconds: float = 1.0
-    longest_pause_seconds: float = 60.0
+    longest_pause_seconds: float = 15.0
 
 
 class Gate:
@@ -98,6 +98,10 @@ class Gate:
             return False
         self.broke()
         return True
+
+    def throttled(self) -> None:
+        """The endpoint is well, and asks for less."""
+        self._calls = max(1.0, self._calls / 2)
 
     def failed(self) -> None:
         """The endpoint did not answer, or answered garbage."""

@@ -74,7 +74,7 @@ def test_a_probe_that_succeeds_closes_it(watch: Watch) -> None:
     assert made.is_closed
 
 
-def test_each_probe_that_fails_makes_the_next_pause_longer_up_to_a_minute(watch: Watch) -> None:
+def test_each_probe_that_fails_makes_the_next_pause_longer_within_bounds(watch: Watch) -> None:
     made = open_gate(watch)
     pauses = []
     for _ in range(10):
@@ -84,7 +84,15 @@ def test_each_probe_that_fails_makes_the_next_pause_longer_up_to_a_minute(watch:
         made.ended()
         pauses.append(made.seconds_to_probe)
     assert pauses[0] < pauses[2] < pauses[4]
-    assert 45 <= pauses[-1] <= 75
+    assert 11 <= pauses[-1] <= 19
+
+
+def test_throttling_lowers_the_concurrency_and_opens_nothing(watch: Watch) -> None:
+    made = gate(watch, calls=16)
+    for _ in range(50):
+        made.throttled()
+    assert made.is_closed
+    assert made.most_calls == 1
 
 
 def test_many_who_find_it_broken_at_once_count_once(watch: Watch) -> None:

@@ -1,5 +1,6 @@
 """Endpoints of SageMaker: one request per call, and errors told by their code."""
 
+import io
 from typing import TYPE_CHECKING, Any, cast
 
 import aiohttp
@@ -26,6 +27,9 @@ READ_SECONDS = 70.0
 _ERRORS: tuple[type[Exception], ...] = (*AWS_ERRORS, aiohttp.ClientError, TimeoutError)
 """An answer's body is read after the call returned: that may fail in aiohttp's own words."""
 
+_LARGE = 1024 * 1024
+"""From this many bytes on aiohttp wants a file: it writes plain bytes in one go, on the loop."""
+
 _INVALID = frozenset({"ValidationError", "ValidationException"})
 _TOO_MANY_REQUESTS = 429
 _REQUEST_TIMEOUT = 408
@@ -51,7 +55,7 @@ class SageMakerHost:
         """Send one request; errors are those of the port."""
         request: dict[str, Any] = {
             "EndpointName": endpoint,
-            "Body": body,
+            "Body": io.BytesIO(body) if len(body) > _LARGE else body,
             "ContentType": content_type,
             "Accept": accept,
         }
