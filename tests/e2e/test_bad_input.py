@@ -34,7 +34,7 @@ from tests.fixtures.waiting import wait_until
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.chaos]
 
-PUMPS = Pumps("pump-picky", site=7, machines=2, history=timedelta(days=6))
+PUMPS = Pumps("pump-picky", site=7, machines=2, history=timedelta(days=6), live=timedelta(days=3))
 GATEWAY = "careless-gateway"
 HEALTHY, LOCKED, LURING, LAVISH = "healthy", "locked", "luring", "lavish"
 METADATA = "http://169.254.169.254/latest/meta-data/"

@@ -6,7 +6,7 @@ seconds of them by its nature, which SQS and SNS do not.
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -47,7 +47,8 @@ BAD_DAY = (
 )
 LATE = ("--late-share", "0.08", "--late-by", "2400", "--connections", "2")
 SECONDS_UNTIL_REDELIVERY = 15
-KILLED = ("inference-worker", "results-writer", "ingest-api", "postgres", "snowflake", "sagemaker")
+SERVICES = ("inference-worker", "results-writer", "ingest-api")
+DEPENDENCIES = ("postgres", "snowflake", "sagemaker")
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,8 +180,9 @@ def streamed(fire: Fire, trained: Trained) -> Streamed:
     doubler = Doubler(fire.stack)
     with doubler.at_work():
         with _streaming(fire, trained.key) as sending:
-            for part in KILLED:
-                _kill_in_mid_stream(fire, part, sending)
+            _kill_in_mid_stream(fire, SERVICES, sending)
+            for dependency in DEPENDENCIES:
+                _kill_in_mid_stream(fire, [dependency], sending)
         outcome = steps.settle(fire.stage, fire.scenario, seconds=150)
     return Streamed(read_logs([fire.stage.log]), sending.result(), doubler, outcome)
 
@@ -195,10 +197,14 @@ def _streaming(fire: Fire, key: str) -> Iterator[Future[SendTotals]]:
             fire.stream.enough.set()
 
 
-def _kill_in_mid_stream(fire: Fire, part: str, sending: Future[SendTotals]) -> None:
-    _wait_for_more(fire.stage.log, sending, requests=10)
-    before = fire.stack.kill(part)
-    fire.stack.wait_until_back(part, before=before)
+def _kill_in_mid_stream(fire: Fire, parts: Sequence[str], sending: Future[SendTotals]) -> None:
+    """Kill parts shortly after one another, and let the stream go on for a while after that."""
+    killed = {}
+    for part in parts:
+        _wait_for_more(fire.stage.log, sending, requests=5)
+        killed[part] = fire.stack.kill(part)
+    for part, pid in killed.items():
+        fire.stack.wait_until_back(part, before=pid)
     _wait_for_more(fire.stage.log, sending, requests=5)
 
 
