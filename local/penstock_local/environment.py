@@ -3,13 +3,14 @@
 import json
 from collections.abc import Mapping
 
+from penstock.command import Command
+
 from penstock_local.addresses import aurora_dsn, http_url, snowflake_connection
 from penstock_local.ports import LOOPBACK
 
 REGION = "eu-west-1"
 PREFIX = "penstock"
 ADMIN_TOKEN = "penstock-local-admin"  # noqa: S105 - known to everybody, for one machine only
-USES_AURORA = frozenset({"inference-worker", "results-writer", "console"})
 
 
 def inherited(environment: Mapping[str, str]) -> dict[str, str]:
@@ -52,32 +53,28 @@ def stack_variables(ports: Mapping[str, int]) -> dict[str, str]:
     }
 
 
-def service_defaults(service: str) -> dict[str, str]:
+def service_defaults(command: Command) -> dict[str, str]:
     """What differs here from AWS by taste alone, so that our own environment may say otherwise."""
     # A poll is free here, and a stop waits for the one that is under way.
-    variables = {f"{_prefix(service)}_RECEIVE_WAIT_SECONDS": "2"}
-    if service == "console":
+    variables = {f"{command.settings_prefix}_RECEIVE_WAIT_SECONDS": "2"}
+    if command.name == "console":
         variables["CONSOLE_DEAD_LETTER_WAIT_SECONDS"] = "2"
-    if service == "results-writer":
+    if command.name == "results-writer":
         # Files and loads cost nothing here either: who watches sees results at once.
         for queue in ("SNOWFLAKE", "LAKE", "ARCHIVE"):
-            variables[f"{_prefix(service)}_BATCHES__{queue}__MAX_AGE_SECONDS"] = "1"
+            variables[f"{command.settings_prefix}_BATCHES__{queue}__MAX_AGE_SECONDS"] = "1"
     return variables
 
 
-def service_variables(service: str, ports: Mapping[str, int]) -> dict[str, str]:
+def service_variables(command: Command, ports: Mapping[str, int]) -> dict[str, str]:
     """The settings of one service under its own prefix."""
-    prefix = _prefix(service)
-    variables = {f"{prefix}_HOST": LOOPBACK, f"{prefix}_PORT": str(ports[service])}
-    if service in USES_AURORA:
+    prefix = command.settings_prefix
+    variables = {f"{prefix}_HOST": LOOPBACK, f"{prefix}_PORT": str(ports[command.name])}
+    if command.uses_aurora:
         variables[f"{prefix}_AURORA__DSN"] = aurora_dsn(ports["postgres"])
-    if service == "results-writer":
+    if command.name == "results-writer":
         connection = snowflake_connection(ports["snowflake"])
         for name, value in connection.items():
             variables[f"{prefix}_SNOWFLAKE__{name.upper()}"] = str(value)
         variables[f"{prefix}_SNOWFLAKE__CAN_REMOVE"] = "false"  # fakesnow has no REMOVE
     return variables
-
-
-def _prefix(service: str) -> str:
-    return service.upper().replace("-", "_")

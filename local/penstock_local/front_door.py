@@ -8,7 +8,6 @@ import asyncio
 import signal
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 
 from aiohttp import (
     ClientError,
@@ -21,6 +20,7 @@ from aiohttp import (
     web,
 )
 from multidict import CIMultiDict, CIMultiDictProxy
+from penstock.resources import OTHER_PATHS, PATH_RULES
 from yarl import URL
 
 from penstock_local.ports import LOOPBACK
@@ -35,30 +35,6 @@ _HOP_BY_HOP = frozenset(
 _CONNECT_SECONDS = 3.0
 _STOP_SECONDS = 2.0
 
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """Paths that are the prefix, or below it, go to the service."""
-
-    prefix: str
-    service: str
-
-    def covers(self, path: str) -> bool:
-        """Whether the path is this rule's."""
-        return path == self.prefix or path.startswith(f"{self.prefix}/")
-
-
-RULES = (
-    Rule("/v1/readings", "ingest-api"),
-    Rule("/v1/ping", "ingest-api"),
-    Rule("/v1/objects", "ingest-api"),
-    Rule("/v1/jobs", "training-orchestrator"),
-    Rule("/v1/datasets", "training-orchestrator"),
-    Rule("/v1/models", "training-orchestrator"),
-    Rule("/v1/endpoints", "training-orchestrator"),
-)
-"""In order, the first that covers a path wins; everything else is the console's."""
-OTHERWISE = "console"
 
 _BACKENDS = web.AppKey("backends", Mapping[str, str])
 _CLIENT = web.AppKey("client", ClientSession)
@@ -105,7 +81,7 @@ async def listening(
 
 def service_of(path: str) -> str:
     """Return the service that answers a path."""
-    return next((rule.service for rule in RULES if rule.covers(path)), OTHERWISE)
+    return next((rule.command for rule in PATH_RULES if rule.covers(path)), OTHER_PATHS)
 
 
 def create_app(backends: Mapping[str, str]) -> web.Application:

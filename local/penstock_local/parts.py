@@ -4,6 +4,9 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from penstock.command import Command
+from penstock.resources import COMMANDS, OTHER_PATHS, PATH_RULES
+
 from penstock_local.addresses import aurora_dsn, http_url
 from penstock_local.environment import (
     inherited,
@@ -15,19 +18,12 @@ from penstock_local.part import Finished, HttpReady, Part, TcpReady
 from penstock_local.probes import sql_ready
 
 INFRASTRUCTURE = ("aws", "sagemaker", "postgres", "snowflake", "bootstrap")
-SERVICES: Mapping[str, tuple[str, ...]] = {
-    "ingest-api": ("bootstrap",),
-    "inference-worker": ("bootstrap", "sagemaker"),
-    "results-writer": ("bootstrap", "snowflake"),
-    "training-orchestrator": ("bootstrap", "sagemaker"),
-    "training-fetcher": ("bootstrap",),
-    "training-preparer": ("bootstrap",),
-    "console": ("bootstrap",),
+ALSO_AFTER: Mapping[str, tuple[str, ...]] = {
+    "inference-worker": ("sagemaker",),
+    "results-writer": ("snowflake",),
+    "training-orchestrator": ("sagemaker",),
 }
-"""Each service, a command beside this Python, with what it starts after."""
-
-# Long poll, drain and the end of its owned tasks, as Fargate's stop timeout allows them.
-_SERVICE_STOP_SECONDS = 30.0
+"""What a service starts after beside the bootstrap, which each needs."""
 
 
 def all_parts(
@@ -38,7 +34,7 @@ def all_parts(
     return [
         *_stand_ins(state_dir, ports, shared),
         _bootstrap(shared),
-        *(_service(name, needs, ports, shared) for name, needs in SERVICES.items()),
+        *(_service(command, ports, shared) for command in COMMANDS),
         _front_door(ports, shared),
     ]
 
@@ -99,23 +95,22 @@ def _bootstrap(env: Mapping[str, str]) -> Part:
     )
 
 
-def _service(
-    name: str, needs: tuple[str, ...], ports: Mapping[str, int], env: Mapping[str, str]
-) -> Part:
+def _service(command: Command, ports: Mapping[str, int], env: Mapping[str, str]) -> Part:
+    name = command.name
     return Part(
         name=name,
         argv=(str(Path(sys.executable).with_name(name)),),
-        env={**service_defaults(name), **env, **service_variables(name, ports)},
+        env={**service_defaults(command), **env, **service_variables(command, ports)},
         ready=HttpReady(f"{http_url(ports[name])}/readyz"),
         port=ports[name],
         endpoint=http_url(ports[name]),
-        depends_on=needs,
-        stop_timeout_seconds=_SERVICE_STOP_SECONDS,
+        depends_on=("bootstrap", *ALSO_AFTER.get(name, ())),
+        stop_timeout_seconds=command.stop_seconds,
     )
 
 
 def _front_door(ports: Mapping[str, int], env: Mapping[str, str]) -> Part:
-    backends = ("ingest-api", "training-orchestrator", "console")
+    backends = dict.fromkeys((*(rule.command for rule in PATH_RULES), OTHER_PATHS))
     port = ports["front-door"]
     arguments = [f"--backend={name}={http_url(ports[name])}" for name in backends]
     return Part(
@@ -128,5 +123,5 @@ def _front_door(ports: Mapping[str, int], env: Mapping[str, str]) -> Part:
         ready=HttpReady(f"{http_url(port)}/healthz"),
         port=port,
         endpoint=http_url(port),
-        depends_on=backends,
+        depends_on=tuple(backends),
     )

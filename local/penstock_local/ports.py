@@ -4,17 +4,13 @@ import socket
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 
+from penstock.resources import COMMANDS
+
 LOOPBACK = "127.0.0.1"
 
 DEFAULT_PORTS: Mapping[str, int] = {
     "front-door": 8080,
-    "ingest-api": 8081,
-    "training-orchestrator": 8082,
-    "console": 8083,
-    "inference-worker": 8084,
-    "results-writer": 8085,
-    "training-fetcher": 8086,
-    "training-preparer": 8087,
+    **{command.name: command.port for command in COMMANDS},
     "aws": 4566,
     "sagemaker": 4567,
     "postgres": 54321,

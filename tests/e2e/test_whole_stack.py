@@ -1,6 +1,7 @@
 import httpx
+from penstock.resources import COMMANDS
 from penstock_local.environment import ADMIN_TOKEN
-from penstock_local.parts import INFRASTRUCTURE, SERVICES
+from penstock_local.parts import INFRASTRUCTURE
 from penstock_local.running import State
 from penstock_local.stack import PenstockStack
 
@@ -10,7 +11,8 @@ from tests.fixtures.stack import family, listening
 def test_every_part_runs_and_listens_on_loopback_only(penstock_stack: PenstockStack) -> None:
     address_by_port = listening(family(penstock_stack.supervisor_pid))
     parts = penstock_stack.content.parts
-    assert {part.name for part in parts} == {*INFRASTRUCTURE, *SERVICES, "front-door"}
+    services = {command.name for command in COMMANDS}
+    assert {part.name for part in parts} == {*INFRASTRUCTURE, *services, "front-door"}
     assert {part.state for part in parts} == {State.READY, State.DONE}
     assert {part.port for part in parts if part.port} <= set(address_by_port)
     assert set(address_by_port.values()) == {"127.0.0.1"}

@@ -1,10 +1,13 @@
-"""Every topic, queue, table and bucket as plain data: the one list that all others read."""
+"""Every topic, queue, table, bucket, command and schedule as plain data: the one list that all
+others read.
+"""
 
 from dataclasses import dataclass
 from typing import Any
 
 from penstock import channels
 from penstock.channel import Channel, Queue, Topic
+from penstock.command import Command, OnBacklog, OnCpu, PathRule, Schedule
 from penstock.plugins import discover
 
 
@@ -94,6 +97,66 @@ BUCKETS: tuple[Bucket, ...] = (ARCHIVE, LAKE, TRAINING)
 
 STATE_MACHINE = "training"
 """Name of the state machine that owns the order of a training job."""
+
+_QUEUE = {queue.name: queue for queue in QUEUES}
+
+COMMANDS: tuple[Command, ...] = (
+    Command(
+        name="ingest-api", image="ingest-api", port=8081, scaling=OnCpu(percent=55),
+        least_tasks=2, most_tasks=20, cpu=1024, memory_mib=2048,
+    ),
+    Command(
+        name="training-orchestrator", image="training-orchestrator", port=8082,
+        consumes=(_QUEUE["commands"],), scaling=OnBacklog(messages_per_task=20),
+        least_tasks=2, most_tasks=4, memory_mib=2048,
+    ),
+    Command(
+        name="console", image="console", port=8083, scaling=OnCpu(percent=60),
+        least_tasks=2, most_tasks=4, uses_aurora=True,
+    ),
+    Command(
+        name="inference-worker", image="inference-worker", port=8084,
+        consumes=(_QUEUE["inference"], _QUEUE["deferred"], _QUEUE["corrections"]),
+        scaling=OnBacklog(messages_per_task=16),
+        least_tasks=2, most_tasks=40, cpu=1024, memory_mib=2048, uses_aurora=True,
+    ),
+    Command(
+        name="results-writer", image="results-writer", port=8085,
+        consumes=(
+            _QUEUE["aurora"], _QUEUE["snowflake"], _QUEUE["lake"], _QUEUE["latest"],
+            _QUEUE["archive"],
+        ),
+        scaling=OnBacklog(messages_per_task=400),
+        least_tasks=2, most_tasks=10, cpu=1024, memory_mib=2048, uses_aurora=True, reaches_out=True,
+    ),
+    Command(
+        name="training-fetcher", image="training-orchestrator", port=8086,
+        consumes=(_QUEUE["slices"],), scaling=OnBacklog(messages_per_task=16),
+        most_tasks=8, reaches_out=True,
+    ),
+    Command(
+        name="training-preparer", image="training-orchestrator", port=8087,
+        consumes=(_QUEUE["prepare"],), scaling=OnBacklog(messages_per_task=1),
+        most_tasks=4, cpu=4096, memory_mib=16384, stop_seconds=120, has_long_work=True,
+    ),
+)  # fmt: skip
+"""Every long-running process; compose, CDK and the embedded stack start these and no others."""
+
+PATH_RULES: tuple[PathRule, ...] = (
+    PathRule("/v1/readings", "ingest-api"),
+    PathRule("/v1/ping", "ingest-api"),
+    PathRule("/v1/objects", "ingest-api"),
+    PathRule("/v1/jobs", "training-orchestrator"),
+    PathRule("/v1/datasets", "training-orchestrator"),
+    PathRule("/v1/models", "training-orchestrator"),
+    PathRule("/v1/endpoints", "training-orchestrator"),
+)
+"""Who answers behind the one address: in order, the first that covers a path wins."""
+OTHER_PATHS = "console"
+"""Who answers every other path."""
+
+SCHEDULES: tuple[Schedule, ...] = ()
+"""Messages sent by the clock."""
 
 
 def physical_name(prefix: str, name: str) -> str:

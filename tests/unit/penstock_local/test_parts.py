@@ -1,11 +1,12 @@
 from pathlib import Path
 
-from penstock_local.environment import USES_AURORA
+from penstock.resources import COMMANDS
 from penstock_local.part import in_order
-from penstock_local.parts import INFRASTRUCTURE, SERVICES, all_parts
+from penstock_local.parts import INFRASTRUCTURE, all_parts
 from penstock_local.ports import DEFAULT_PORTS
 
 PARTS = {part.name: part for part in all_parts(Path("/state"), DEFAULT_PORTS, {"PATH": "/bin"})}
+SERVICES = {command.name for command in COMMANDS}
 
 
 def test_every_part_has_its_place_and_every_port_its_part() -> None:
@@ -35,11 +36,12 @@ def test_only_the_services_that_use_aurora_get_its_dsn() -> None:
     told = {
         name for name in SERVICES if any(key.endswith("_AURORA__DSN") for key in PARTS[name].env)
     }
-    assert told == USES_AURORA
+    assert told == {command.name for command in COMMANDS if command.uses_aurora}
 
 
 def test_a_service_has_the_time_to_drain_that_fargate_gives() -> None:
-    assert {PARTS[name].stop_timeout_seconds for name in SERVICES} == {30.0}
+    for command in COMMANDS:
+        assert PARTS[command.name].stop_timeout_seconds == command.stop_seconds
 
 
 def test_our_own_environment_may_change_a_default_but_not_an_address() -> None:
