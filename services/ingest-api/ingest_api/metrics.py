@@ -2,7 +2,8 @@
 
 from collections import Counter
 
-from penstock.runtime.telemetry import MetricName, Metrics
+from penstock.metrics import CounterName
+from penstock.runtime.telemetry import Metrics
 
 
 class TalliedMetrics(Metrics):
@@ -14,9 +15,9 @@ class TalliedMetrics(Metrics):
     def __init__(self, service: str) -> None:
         """Start at zero."""
         super().__init__(service)
-        self._tally: Counter[tuple[MetricName, tuple[tuple[str, str], ...]]] = Counter()
+        self._tally: Counter[tuple[CounterName, tuple[tuple[str, str], ...]]] = Counter()
 
-    def count(self, name: MetricName, amount: int = 1, **labels: str) -> None:
+    def count(self, name: CounterName, amount: int = 1, **labels: str) -> None:
         """Raise a counter."""
         self._tally[name, tuple(labels.items())] += amount
 
