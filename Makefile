@@ -5,7 +5,7 @@ UV_VERSION := 0.13.8
 VENV := .venv
 BIN := $(VENV)/bin
 OURS := libs/penstock libs/penstock-client algorithms services/ingest-api services/inference-worker \
-	services/results-writer services/training-orchestrator services/console local
+	services/results-writer services/training-orchestrator services/console local infra
 EDITABLE := $(foreach member,$(OURS),-e ./$(member))
 export PENSTOCK_DATA ?= ../shared/data
 
@@ -65,6 +65,11 @@ test-integration: setup ## real adapters against the embedded stack
 	@$(BIN)/pytest tests/integration -q -n 2
 test-e2e: setup ## only public doors: data sets in, scores out, a notebook run, kills and rubbish
 	@$(BIN)/pytest tests/e2e -q
+
+.PHONY: infra-check
+infra-check: setup ## types, templates, policies and rules of the AWS stacks; no account needed
+	@$(BIN)/mypy --config-file infra/mypy.ini
+	@$(BIN)/pytest tests/infra -q
 
 .PHONY: chaos
 chaos: setup ## kill processes and double messages under a whole stack, without the rest of the gate

@@ -7,7 +7,7 @@ ROOT = Path(__file__).parents[2]
 def test_no_package_of_ours_can_be_uploaded_by_accident() -> None:
     members = [
         path
-        for pattern in ("libs/*", "services/*", "local", "algorithms")
+        for pattern in ("libs/*", "services/*", "local", "algorithms", "infra")
         for path in ROOT.glob(f"{pattern}/pyproject.toml")
     ]
     assert members
