@@ -34,6 +34,10 @@ install: $(VENV)/.local.stamp ## install only what running needs into .venv
 lock: $(BIN)/uv ## compile requirements/*.txt again
 	scripts/lock
 
+.PHONY: env-example
+env-example: setup ## write .env.example again from the settings of every command
+	@$(BIN)/python -m scripts.env_example
+
 .PHONY: demo up down migrate
 demo: install ## start, train, deploy, stream live readings, check every prediction (DATA=<csv> LABEL=<column> for your own)
 	@$(BIN)/penstock-local demo $(if $(DATA),--data "$(DATA)") $(if $(LABEL),--label "$(LABEL)") \

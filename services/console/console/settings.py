@@ -12,5 +12,8 @@ class Settings(CoreSettings):
     )
 
     port: int = 8083
+    """Port to listen on."""
     aurora: AuroraSettings
+    """Where assets, bindings and predictions are."""
     dead_letter_wait_seconds: float = 20.0
+    """How long one receive waits for dead letters."""

@@ -31,12 +31,16 @@ log = structlog.get_logger()
 class DirectorySettings(BaseModel):
     """How fresh the snapshot is, and how often a key may send us to the table."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
     refresh_seconds: float = Field(default=5.0, gt=0)
+    """How often all gateways are read anew."""
     look_ups_per_second: float = Field(default=20.0, gt=0)
+    """Look-ups of keys that the last reading did not show, all gateways together."""
     look_up_again_seconds: float = Field(default=2.0, ge=0)
+    """How long an unknown key is not looked up again."""
     quota_share: float = Field(default=1.0, gt=0, le=1)
+    """Part of each gateway's quota that this process may grant: 1 / number of tasks."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -28,12 +28,16 @@ log = structlog.get_logger()
 class CommitSettings(BaseModel):
     """How long to gather, how much to hold, how long to try."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
     linger_seconds: float = Field(default=0.01, ge=0, le=2)
+    """How long the first reading of a flush waits for others."""
     flushes_in_flight: int = Field(default=2, ge=1, le=16)
+    """Flushes that may be published at once."""
     max_queued: int = Field(default=200_000, ge=1)
+    """Readings that may wait for their flush; beyond it bodies are answered 503."""
     publish_timeout_seconds: float = Field(default=3.0, gt=0)
+    """How long publishing one flush may take."""
 
 
 @dataclass(slots=True, eq=False)

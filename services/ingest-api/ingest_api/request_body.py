@@ -18,12 +18,16 @@ _CHUNK = 256 * 1024
 class BodySettings(BaseModel):
     """What a body may cost."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
     most_bytes: int = Field(default=5_000_000, ge=1)
+    """Size of a body as sent; beyond it the answer is 413."""
     most_opened_bytes: int = Field(default=20_000_000, ge=1)
+    """Size of a body when decompressed; beyond it the answer is 413."""
     most_held_bytes: int = Field(default=256_000_000, ge=1)
+    """Size of all bodies held at one time; beyond it the answer is 503."""
     arrival_seconds: float = Field(default=30.0, gt=0)
+    """How long a body may take to arrive."""
 
 
 class ClientGone(Exception):

@@ -23,26 +23,44 @@ Connection = Any
 class SnowflakeSettings(BaseModel):
     """Where Snowflake is and who we are: a key pair, or a password where keys can't be had."""
 
-    model_config = ConfigDict(frozen=True, populate_by_name=True)
+    model_config = ConfigDict(frozen=True, populate_by_name=True, use_attribute_docstrings=True)
 
     account: str
+    """Account identifier."""
     user: str
+    """User, best one of type SERVICE."""
     password: SecretStr | None = None
+    """Password, where a key pair can't be had."""
     private_key: SecretStr | None = None
+    """Private key as PEM, on one line with escaped line ends or on many."""
     private_key_passphrase: SecretStr | None = None
+    """Passphrase of the private key."""
     role: str | None = None
+    """Role; the user's default otherwise."""
     warehouse: str | None = None
+    """Warehouse; the user's default otherwise."""
     database: str = "PENSTOCK"
+    """Database of the tables."""
     schema_name: Annotated[str, Field(alias="schema")] = "PUBLIC"
+    """Schema of the tables."""
     host: str | None = None
+    """Host, where it does not follow from the account."""
     port: int | None = None
+    """Port, where it is not 443."""
     protocol: str = "https"
+    """https, or http for a stand-in."""
     connect_seconds: float = 30.0
+    """How long connecting may take."""
     statement_seconds: float = 120.0
+    """How long the work of one write may take."""
     network_seconds: int = 60
+    """How long the connector retries one request."""
     keep_alive: bool = False
+    """Whether the session is kept alive while nothing is written."""
     create_tables: bool = True
+    """Whether tables and views that are missing are made."""
     can_remove: bool = True
+    """Whether staged files are removed once loaded."""
 
 
 class SnowflakeSession:

@@ -20,7 +20,7 @@ from penstock.runtime.consumer import Consumer
 from penstock.runtime.http import Check
 from penstock.runtime.lifecycle import Stop, owned_task, run_service
 from penstock.runtime.logging import configure_logging
-from penstock.runtime.settings import CoreSettings
+from penstock.runtime.settings import ConsumerSettings
 from penstock.runtime.telemetry import Metrics
 from penstock.source_client import SourceClients
 from penstock.source_guard import Guard, IpNetwork
@@ -37,7 +37,7 @@ from training_orchestrator.jobs_store import JobsStore
 from training_orchestrator.slices_store import SlicesStore
 
 
-class FetcherSettings(CoreSettings):
+class FetcherSettings(ConsumerSettings):
     """Defaults fit the embedded stack, but for the loopback: only it sets `allow_loopback`."""
 
     model_config = SettingsConfigDict(
@@ -45,10 +45,15 @@ class FetcherSettings(CoreSettings):
     )
 
     port: int = 8086
+    """Port to listen on."""
     concurrency: Annotated[int, Field(ge=1, le=100)] = 8
+    """Slices at once."""
     attempts: Annotated[int, Field(ge=1, le=15)] = 6
+    """Failed attempts after which a slice has failed; waiting for a turn is none."""
     first_pause_seconds: Annotated[float, Field(gt=0)] = 5.0
+    """Pause before the second attempt; it doubles with each."""
     min_window_seconds: Annotated[float, Field(ge=2)] = 60.0
+    """Time range below which a hung slice is not split any more."""
     patience_seconds: Annotated[float, Field(gt=0)] = 20.0
     """How long a slice waits for a turn at its source before its message goes back."""
     private_cidrs: Annotated[
@@ -60,6 +65,7 @@ class FetcherSettings(CoreSettings):
         bool,
         Field(validation_alias=AliasChoices("allow_loopback", "PENSTOCK_SOURCES_ALLOW_LOOPBACK")),
     ] = False
+    """Whether sources may lie on this machine: for the embedded stack only."""
 
     @property
     def guard(self) -> Guard:

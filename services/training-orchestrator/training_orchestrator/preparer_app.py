@@ -22,7 +22,7 @@ from penstock.runtime.consumer import Consumer
 from penstock.runtime.http import Check
 from penstock.runtime.lifecycle import Stop, owned_task, run_service
 from penstock.runtime.logging import configure_logging
-from penstock.runtime.settings import CoreSettings
+from penstock.runtime.settings import ConsumerSettings
 from penstock.runtime.telemetry import Metrics
 from penstock.source_settings import SourceStore
 from pydantic import Field
@@ -34,7 +34,7 @@ from training_orchestrator.prepare import PrepareLimits, Preparer
 from training_orchestrator.slices_store import SlicesStore
 
 
-class PreparerSettings(CoreSettings):
+class PreparerSettings(ConsumerSettings):
     """Defaults fit the embedded stack."""
 
     model_config = SettingsConfigDict(
@@ -42,12 +42,15 @@ class PreparerSettings(CoreSettings):
     )
 
     port: int = 8087
+    """Port to listen on."""
     concurrency: Annotated[int, Field(ge=1, le=8)] = 1
     """Datasets at once; each has a process of its own."""
     memory_mb: Annotated[int, Field(ge=128)] = 1_024
     """What DuckDB may take for one dataset; beyond it, it spills to `work_dir`."""
     work_dir: Path | None = None
+    """Folder for what does not fit into memory; the system's own otherwise."""
     heartbeat_seconds: Annotated[float, Field(gt=0)] = 15.0
+    """How often the state machine hears that the work goes on."""
     attempts: Annotated[int, Field(ge=1, le=10)] = 3
     """Receives of an order after which a process that died fails the job."""
 

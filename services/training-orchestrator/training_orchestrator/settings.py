@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from penstock.runtime.settings import CoreSettings
+from penstock.runtime.settings import ConsumerSettings
 from pydantic import AliasChoices, Field
 from pydantic_settings import SettingsConfigDict
 
@@ -14,7 +14,7 @@ _FAST = 1.0
 _SLOW = 15.0
 
 
-class Settings(CoreSettings):
+class Settings(ConsumerSettings):
     """Defaults fit the embedded stack."""
 
     model_config = SettingsConfigDict(
@@ -22,6 +22,7 @@ class Settings(CoreSettings):
     )
 
     port: int = 8082
+    """Port to listen on."""
     manage_state_machine: bool | None = None
     """Create and update the state machine at start; by default on one machine: in AWS CDK does."""
     role_arn: str = "arn:aws:iam::000000000000:role/penstock-training"
@@ -39,7 +40,9 @@ class Settings(CoreSettings):
     evaluation_rows: Annotated[int, Field(ge=100)] = 100_000
     """Test rows that are scored at most, spread evenly."""
     commands_concurrency: int = 4
+    """Commands of the state machine obeyed at once."""
     sweep_seconds: float = 30.0
+    """How often stalled jobs are looked for."""
     stalled_seconds: float = 300.0
     """How long a pull may stand still before its open slices are sent again."""
     local_logs_url: Annotated[

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from penstock.command import Command, OnBacklog, PathRule
 from penstock.resources import COMMANDS, OTHER_PATHS, PATH_RULES, QUEUES
-from penstock.runtime.settings import CoreSettings
+from penstock.runtime.settings import ConsumerSettings
 
 ROOT = Path(__file__).parents[3]
 MEMORY_BY_CPU = {
@@ -45,7 +45,7 @@ def test_a_command_asks_for_what_fargate_offers(command: Command) -> None:
 
 @each_command
 def test_a_last_poll_and_the_drain_end_before_the_platform_kills(command: Command) -> None:
-    core = CoreSettings.model_fields
+    core = ConsumerSettings.model_fields
     needed = core["receive_wait_seconds"].default + core["drain_seconds"].default
     assert needed < command.stop_seconds <= LONGEST_STOP_SECONDS
 
