@@ -12,6 +12,9 @@ REGION = "eu-west-1"
 PREFIX = "penstock"
 ADMIN_TOKEN = "penstock-local-admin"  # noqa: S105 - known to everybody, for one machine only
 
+SAGEMAKER_ROLE = "sagemaker"
+"""Who the embedded SageMaker is when it acts for a training or a model, as its role does in AWS."""
+
 
 def inherited(environment: Mapping[str, str]) -> dict[str, str]:
     """Return what a part takes over from us: not another AWS, and no proxy to ourselves."""
@@ -36,6 +39,11 @@ def aws_variables(endpoint: str) -> dict[str, str]:
         "AWS_CONFIG_FILE": "/dev/null",
         "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
     }
+
+
+def own_access_key(caller: str) -> dict[str, str]:
+    """What tells the stand-ins who calls; see `api_calls`. They take any key."""
+    return {"AWS_ACCESS_KEY_ID": caller}
 
 
 def stack_variables(ports: Mapping[str, int]) -> dict[str, str]:
@@ -69,7 +77,11 @@ def service_defaults(command: Command) -> dict[str, str]:
 def service_variables(command: Command, ports: Mapping[str, int]) -> dict[str, str]:
     """The settings of one service under its own prefix."""
     prefix = command.settings_prefix
-    variables = {f"{prefix}_HOST": LOOPBACK, f"{prefix}_PORT": str(ports[command.name])}
+    variables = {
+        f"{prefix}_HOST": LOOPBACK,
+        f"{prefix}_PORT": str(ports[command.name]),
+        **own_access_key(command.name),
+    }
     if command.uses_aurora:
         variables[f"{prefix}_AURORA__DSN"] = aurora_dsn(ports["postgres"])
     if command.name == "results-writer":

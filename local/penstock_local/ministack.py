@@ -26,6 +26,9 @@ from typing import Any
 
 import uvicorn
 
+from penstock_local.api_calls.recorder import FILE, Recorder
+from penstock_local.api_calls.recording import recording
+from penstock_local.environment import PREFIX
 from penstock_local.snapshots import Snapshots
 
 SNAPSHOT_SECONDS = 10.0
@@ -78,8 +81,11 @@ def main() -> None:
     os.environ.update(settings_of(state_dir))
     ministack = importlib.import_module("ministack.app")
     snapshots = Snapshots(save_services, interval_seconds=options.snapshot_seconds)
+    prefix = os.environ.get("PENSTOCK_NAME_PREFIX", PREFIX)
     config = uvicorn.Config(
-        with_snapshots(ministack.app, snapshots),
+        recording(
+            with_snapshots(ministack.app, snapshots), Recorder(state_dir / FILE, prefix=prefix)
+        ),
         host=options.host,
         port=options.port,
         log_level="warning",

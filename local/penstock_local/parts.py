@@ -9,7 +9,9 @@ from penstock.resources import COMMANDS, OTHER_PATHS, PATH_RULES
 
 from penstock_local.addresses import aurora_dsn, http_url
 from penstock_local.environment import (
+    SAGEMAKER_ROLE,
     inherited,
+    own_access_key,
     service_defaults,
     service_variables,
     stack_variables,
@@ -58,7 +60,7 @@ def _stand_ins(state_dir: Path, ports: Mapping[str, int], env: Mapping[str, str]
         Part(
             name="sagemaker",
             argv=run("sagemaker", "sagemaker"),
-            env=env,
+            env={**env, **own_access_key(SAGEMAKER_ROLE)},
             ready=TcpReady(sagemaker),
             port=sagemaker,
             endpoint=http_url(sagemaker),

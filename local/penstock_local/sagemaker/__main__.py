@@ -8,6 +8,8 @@ import uvicorn
 from penstock.runtime.logging import configure_logging
 from pydantic import ValidationError
 
+from penstock_local.api_calls.recorder import FILE, Recorder
+from penstock_local.api_calls.recording import recording
 from penstock_local.sagemaker.app import Machine, create_app
 from penstock_local.sagemaker.images import ImageMap, ImagesFileError, read_images
 from penstock_local.sagemaker.isolation import IsolationError, detect_isolation
@@ -26,8 +28,9 @@ def main() -> None:
         machine = _inspect(settings)
     except (ValidationError, ImagesFileError, IsolationError, StateInUseError) as error:
         sys.exit(f"penstock_local.sagemaker: {error}")
+    recorder = Recorder(settings.state_dir / FILE, prefix=settings.name_prefix)
     config = uvicorn.Config(
-        create_app(settings, machine),
+        recording(create_app(settings, machine), recorder),
         host=settings.host,
         port=settings.port,
         loop="uvloop",
