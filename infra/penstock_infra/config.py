@@ -10,6 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 FOLDER = Path(__file__).parents[1] / "deployments"
 
+MIGRATIONS = "migrations"
+"""Image that brings Aurora to the newest schema, beside those of the commands."""
+
 Arn = Annotated[str, Field(pattern=r"^arn:[a-z-]+:[a-z0-9-]+:[a-z0-9-]*:[0-9]*:.+$")]
 Egress = Literal["nat", "proxy", "privatelink"]
 
@@ -121,7 +124,7 @@ class Deployment(_Part):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        images = {command.image for command in COMMANDS} | {"migrations"}
+        images = {command.image for command in COMMANDS} | {MIGRATIONS}
         if unknown := sorted(set(self.image_tags) - images):
             raise ValueError(f"image_tags names {unknown}, but the images are {sorted(images)}")
         if self.egress == "proxy" and self.proxy_url is None:

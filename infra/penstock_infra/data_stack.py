@@ -5,10 +5,24 @@ from constructs import Construct
 
 from penstock_infra import extras
 from penstock_infra.config import Deployment
+from penstock_infra.constructs.aurora import Aurora
+from penstock_infra.constructs.buckets import Buckets
+from penstock_infra.constructs.channels import Channels
+from penstock_infra.constructs.endpoints import Endpoints
+from penstock_infra.constructs.firewalls import Firewalls
+from penstock_infra.constructs.key import customer_key
+from penstock_infra.constructs.network import Network
+from penstock_infra.constructs.registry import Registry
+from penstock_infra.constructs.secrets import Secrets
+from penstock_infra.constructs.tables import Tables
 
 
 class DataStack(Stack):
-    """What outlives a deployment of code."""
+    """What outlives a deployment of code.
+
+    Its parts are attributes, by Penstock's names: `channels.queues["inference"]`,
+    `tables.tables["latest"]`, `buckets.buckets["lake"]`.
+    """
 
     def __init__(
         self, scope: Construct, name: str, *, deployment: Deployment, env: Environment | None = None
@@ -18,4 +32,23 @@ class DataStack(Stack):
             scope, name, env=env, description="Penstock: network, channels, tables, buckets, Aurora"
         )
         self.deployment = deployment
+        self.key = customer_key(self, "key", deployment)
+        self.network = Network(self, "network", deployment=deployment, key=self.key)
+        self.endpoints = Endpoints(self, "endpoints", deployment=deployment, network=self.network)
+        self.firewalls = Firewalls(
+            self, "firewalls", deployment=deployment, network=self.network, endpoints=self.endpoints
+        )
+        self.channels = Channels(self, "channels", prefix=deployment.name_prefix, key=self.key)
+        self.tables = Tables(self, "tables", deployment=deployment, key=self.key)
+        self.buckets = Buckets(self, "buckets", deployment=deployment, key=self.key)
+        self.registry = Registry(self, "registry", deployment=deployment, key=self.key)
+        self.secrets = Secrets(self, "secrets", deployment=deployment, key=self.key)
+        self.aurora = Aurora(
+            self,
+            "aurora",
+            deployment=deployment,
+            network=self.network,
+            group=self.firewalls.aurora,
+            key=self.key,
+        )
         extras.add_to_data(self)

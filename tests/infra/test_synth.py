@@ -1,4 +1,4 @@
-from tests.infra.conftest import Synthesized
+from tests.infra.synthesis import Synthesized
 
 
 def test_dev_and_prod_are_two_stacks_each(dev: Synthesized, prod: Synthesized) -> None:
