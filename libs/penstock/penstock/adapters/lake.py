@@ -63,7 +63,10 @@ QUALIFY row_number() OVER (
     ORDER BY revision DESC, predicted_at DESC, pack_id DESC
 ) = 1
 """
-"""The read view in SQL (Athena, DuckDB): of every identity the row of greatest precedence."""
+"""The read view in SQL (DuckDB): of every identity the row of greatest precedence.
+
+Athena knows no QUALIFY and cuts times to milliseconds: its view is `penstock_infra.queries`'.
+"""
 
 _ORDER = ("binding", "asset", "event_time", "run", "revision", "predicted_at", "pack_id")
 _TIMES = ("event_time", "received_at", "predicted_at")
