@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from penstock_client.commands import jobs
+from penstock_client.commands import devices, jobs
 from penstock_client.commands.context import DEFAULT_URL, Token, Url, open_penstock, tell_errors
 from penstock_client.commands.named import named_app
 from penstock_client.commands.send import send
@@ -18,6 +18,7 @@ app = typer.Typer(
 )
 app.command()(send)
 app.add_typer(jobs.app, name="jobs")
+app.add_typer(devices.app, name="devices")
 for name, noun, columns, writable in (
     ("assets", "assets", ("name", "site", "asset_type", "prefixes"), True),
     ("asset-types", "asset types", ("name",), True),
