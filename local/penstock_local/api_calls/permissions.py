@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from penstock_local.api_calls.request import Operation, Parameters
+from penstock_local.api_calls.request import Operation
 
 ANYTHING = "*"
 """Resource of an action that IAM grants on everything or on nothing."""
@@ -107,23 +107,24 @@ def permissions_for(operation: Operation, names: Names) -> list[Permission]:
             return list(_states(operation, names))
         case service:
             name = RENAMED.get((service, operation.name), operation.name)
-            return [Permission(f"{service}:{name}", _named(service, operation.parameters, names))]
+            return [Permission(f"{service}:{name}", _named(operation, names))]
 
 
 def to_find_nothing(operation: Operation, names: Names) -> Permission | None:
     """What S3 asks for besides to say that an object is missing: without it, it says 403."""
     if operation.service != "s3" or operation.name not in {"GetObject", "HeadObject"}:
         return None
-    return Permission("s3:ListBucket", f"bucket/{names.logical(operation.parameters.Bucket)}")
+    return Permission("s3:ListBucket", f"bucket/{names.logical(operation.words['Bucket'])}")
 
 
-def _named(service: str, given: Parameters, names: Names) -> str:
-    match service:
+def _named(operation: Operation, names: Names) -> str:
+    given, words = operation.parameters, operation.words
+    match operation.service:
         case "sqs":
             physical = given.QueueName or given.QueueUrl.rpartition("/")[2]
             return f"queue/{names.logical(physical)}" if physical else ANYTHING
         case "sns":
-            physical = given.Name or given.TopicArn.rpartition(":")[2]
+            physical = words.get("Name") or words.get("TopicArn", "").rpartition(":")[2]
             return f"topic/{names.logical(physical)}" if physical else ANYTHING
         case "secretsmanager" if given.SecretId:
             folder, slash, _ = given.SecretId.rpartition("/")
@@ -140,22 +141,23 @@ def _dynamodb(operation: Operation, names: Names) -> Iterator[Permission]:
             yield Permission(f"dynamodb:{name}", f"table/{names.logical(one.TableName)}")
     for table in given.RequestItems:
         yield Permission(f"dynamodb:{operation.name}", f"table/{names.logical(table)}")
-    if given.TableName:
-        index = f"/index/{given.IndexName}" if given.IndexName else ""
-        resource = f"table/{names.logical(given.TableName)}{index}"
-        yield Permission(f"dynamodb:{operation.name}", resource)
+    if given.table_items or given.RequestItems:
+        return
+    index = f"/index/{given.IndexName}" if given.IndexName else ""
+    resource = f"table/{names.logical(given.TableName)}{index}" if given.TableName else ANYTHING
+    yield Permission(f"dynamodb:{operation.name}", resource)
 
 
 def _s3(operation: Operation, names: Names) -> Permission:
-    given = operation.parameters
-    bucket = f"bucket/{names.logical(given.Bucket)}" if given.Bucket else ANYTHING
-    if operation.name in ON_OBJECTS:
-        return Permission(f"s3:{ON_OBJECTS[operation.name]}", f"{bucket}/{_below(given.Key)}")
-    if operation.name in ON_BUCKETS:
-        prefix = f"?prefix={_below(given.Prefix)}" if given.Prefix else ""
-        return Permission(f"s3:{ON_BUCKETS[operation.name]}", f"{bucket}{prefix}")
+    name, words = operation.name, operation.words
+    bucket = f"bucket/{names.logical(words['Bucket'])}" if "Bucket" in words else ANYTHING
+    if name in ON_OBJECTS:
+        return Permission(f"s3:{ON_OBJECTS[name]}", f"{bucket}/{_below(words['Key'])}")
+    if name in ON_BUCKETS:
+        prefix = f"?prefix={_below(words['prefix'])}" if words.get("prefix") else ""
+        return Permission(f"s3:{ON_BUCKETS[name]}", f"{bucket}{prefix}")
     # Its action may be called otherwise: whoever reads this adds it to the tables above.
-    return Permission(f"s3:{operation.name}?", bucket)
+    return Permission(f"s3:{name}?", bucket)
 
 
 def _below(key: str) -> str:
@@ -190,7 +192,7 @@ def _sagemaker(operation: Operation, names: Names) -> Iterator[Permission]:
 def _in_sagemaker(operation: Operation, names: Names) -> Iterator[str]:
     given = operation.parameters
     name_by_kind = {
-        "endpoint": given.EndpointName,
+        "endpoint": given.EndpointName or operation.words.get("EndpointName", ""),
         "endpoint-config": given.EndpointConfigName,
         "model": given.ModelName,
         "training-job": given.TrainingJobName,

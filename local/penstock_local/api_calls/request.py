@@ -36,13 +36,7 @@ class Parameters(msgspec.Struct, rename={"table_items": "TransactItems"}):
     ModelName: str = ""
     EndpointName: str = ""
     EndpointConfigName: str = ""
-    Tags: list[msgspec.Raw] = []
-    # What comes by a form, a path or a query.
-    TopicArn: str = ""
-    Name: str = ""
-    Bucket: str = ""
-    Key: str = ""
-    Prefix: str = ""
+    Tags: object = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +49,15 @@ class Signed:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """An API operation as its service names it; `service` is the one that it is signed for."""
+    """An API operation as its service names it; `service` is the one that it is signed for.
+
+    `words` are parameters that came by a path, a query or a form.
+    """
 
     service: str
     name: str
     parameters: Parameters = field(default_factory=Parameters)
+    words: Mapping[str, str] = field(default_factory=dict)
 
 
 def signed_by(headers: Iterable[tuple[bytes, bytes]]) -> Signed | None:
@@ -107,13 +105,8 @@ def _form_operation(service: str, body: bytes) -> Operation | None:
     name = _form_field(body, b"Action")
     if not name:
         return None
-    parameters = Parameters(
-        TopicArn=_form_field(body, b"TopicArn"),
-        Name=_form_field(body, b"Name"),
-        QueueUrl=_form_field(body, b"QueueUrl"),
-        QueueName=_form_field(body, b"QueueName"),
-    )
-    return Operation(service, name, parameters)
+    words = {word: _form_field(body, word.encode()) for word in ("TopicArn", "Name")}
+    return Operation(service, name, words=words)
 
 
 def _form_field(body: bytes, name: bytes) -> str:
@@ -131,14 +124,7 @@ def _rest_operation(
     if found is None:
         return None
     name, in_path = found
-    prefix = dict(parse_qsl(words)).get("prefix", "")
-    parameters = Parameters(
-        Bucket=in_path.get("Bucket", ""),
-        Key=in_path.get("Key", ""),
-        Prefix=prefix,
-        EndpointName=in_path.get("EndpointName", ""),
-    )
-    return Operation(service, name, parameters)
+    return Operation(service, name, words={**dict(parse_qsl(words)), **in_path})
 
 
 def _is_form(headers: Mapping[bytes, bytes]) -> bool:

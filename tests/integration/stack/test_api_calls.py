@@ -32,7 +32,7 @@ def test_each_callers_calls_are_recorded_and_all_see_the_same_account(tmp_path: 
         make_resources(endpoint)
         send_and_receive(endpoint)
         write_and_read_objects(endpoint)
-        transact(endpoint)
+        write_and_read_items(endpoint)
     assert read_calls(tmp_path / FILE) == {
         ApiCall("ingest-api", "sns:Publish", "topic/readings"),
         ApiCall("ingest-api", "sqs:GetQueueUrl", "queue/inference"),
@@ -44,6 +44,7 @@ def test_each_callers_calls_are_recorded_and_all_see_the_same_account(tmp_path: 
         ApiCall("results-writer", "s3:GetObject", "bucket/archive/probes/*"),
         ApiCall("results-writer", "s3:ListBucket", "bucket/archive"),
         ApiCall("results-writer", "s3:ListBucket", "bucket/archive?prefix=readings/*"),
+        ApiCall("console", "dynamodb:GetItem", "table/jobs"),
         ApiCall("console", "dynamodb:PutItem", "table/jobs"),
         ApiCall("console", "dynamodb:UpdateItem", "table/jobs"),
         ApiCall("console", "dynamodb:Query", "table/jobs/index/by-creation"),
@@ -103,7 +104,7 @@ def write_and_read_objects(endpoint: str) -> None:
         s3.get_object(Bucket="penstock-archive", Key="probes/results-writer")
 
 
-def transact(endpoint: str) -> None:
+def write_and_read_items(endpoint: str) -> None:
     dynamodb = client("dynamodb", endpoint, caller="console")
     key = {"job_id": {"S": "j1"}}
     put = {"TableName": "penstock-jobs", "Item": {"job_id": {"S": "j2"}}}
@@ -114,6 +115,7 @@ def transact(endpoint: str) -> None:
         "ExpressionAttributeValues": {":t": {"S": "TableName"}},
     }
     dynamodb.transact_write_items(TransactItems=[{"Put": put}, {"Update": update}])
+    assert "Item" in dynamodb.get_item(TableName="penstock-jobs", Key=key)
     dynamodb.query(
         TableName="penstock-jobs",
         IndexName="by-creation",

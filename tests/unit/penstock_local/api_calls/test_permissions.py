@@ -12,9 +12,18 @@ QUEUE = "http://127.0.0.1:4566/000000000000/penstock-inference"
 
 
 def needed(service: str, name: str, **parameters: Any) -> list[tuple[str, str]]:
+    """What an operation needs whose parameters come in a JSON body."""
     given = msgspec.json.decode(msgspec.json.encode(parameters), type=Parameters)
-    found = permissions_for(Operation(service, name, given), NAMES)
-    return [(one.action, one.resource) for one in found]
+    return pairs(Operation(service, name, given))
+
+
+def needed_by_words(service: str, name: str, **words: str) -> list[tuple[str, str]]:
+    """What an operation needs whose parameters come by a form, a path or a query."""
+    return pairs(Operation(service, name, words=words))
+
+
+def pairs(operation: Operation) -> list[tuple[str, str]]:
+    return [(one.action, one.resource) for one in permissions_for(operation, NAMES)]
 
 
 @pytest.mark.parametrize(
@@ -38,7 +47,9 @@ def test_a_queue_is_found_by_its_name_too() -> None:
 
 def test_a_published_batch_needs_publish() -> None:
     arn = "arn:aws:sns:eu-west-1:000000000000:penstock-readings"
-    assert needed("sns", "PublishBatch", TopicArn=arn) == [("sns:Publish", "topic/readings")]
+    assert needed_by_words("sns", "PublishBatch", TopicArn=arn) == [
+        ("sns:Publish", "topic/readings")
+    ]
 
 
 def test_each_item_of_a_transaction_needs_its_own_action() -> None:
@@ -70,6 +81,13 @@ def test_a_query_of_an_index_needs_the_index() -> None:
     ]
 
 
+def test_the_keys_of_an_item_do_not_hide_its_table() -> None:
+    key = {"Key": {"job_id": {"S": "TableName"}}, "Name": {"S": "x"}}
+    assert needed("dynamodb", "GetItem", TableName="penstock-jobs", **key) == [
+        ("dynamodb:GetItem", "table/jobs")
+    ]
+
+
 @pytest.mark.parametrize(
     ("name", "action"),
     [
@@ -81,28 +99,28 @@ def test_a_query_of_an_index_needs_the_index() -> None:
 )
 def test_objects_are_kept_by_their_top_folder(name: str, action: str) -> None:
     key = "readings/dt=2026-11-20/hour=10/a.parquet"
-    assert needed("s3", name, Bucket="penstock-archive", Key=key) == [
+    assert needed_by_words("s3", name, Bucket="penstock-archive", Key=key) == [
         (action, "bucket/archive/readings/*")
     ]
 
 
 def test_a_list_needs_the_bucket_and_keeps_its_prefix() -> None:
-    given = {"Bucket": "penstock-archive", "Prefix": "quarantine/dt=2026-11-20/"}
-    assert needed("s3", "ListObjectsV2", **given) == [
+    given = {"Bucket": "penstock-archive", "prefix": "quarantine/dt=2026-11-20/"}
+    assert needed_by_words("s3", "ListObjectsV2", **given) == [
         ("s3:ListBucket", "bucket/archive?prefix=quarantine/*")
     ]
 
 
 def test_to_be_told_that_an_object_is_missing_needs_the_bucket() -> None:
-    given = Parameters(Bucket="penstock-lake", Key="probes/results-writer")
-    assert to_find_nothing(Operation("s3", "GetObject", given), NAMES) == Permission(
+    words = {"Bucket": "penstock-lake", "Key": "probes/results-writer"}
+    assert to_find_nothing(Operation("s3", "GetObject", words=words), NAMES) == Permission(
         "s3:ListBucket", "bucket/lake"
     )
-    assert to_find_nothing(Operation("s3", "PutObject", given), NAMES) is None
+    assert to_find_nothing(Operation("s3", "PutObject", words=words), NAMES) is None
 
 
 def test_an_operation_of_s3_that_nobody_looked_up_stands_out() -> None:
-    assert needed("s3", "SelectObjectContent", Bucket="penstock-lake") == [
+    assert needed_by_words("s3", "SelectObjectContent", Bucket="penstock-lake") == [
         ("s3:SelectObjectContent?", "bucket/lake")
     ]
 
@@ -142,16 +160,21 @@ def test_an_endpoint_is_made_of_a_configuration() -> None:
             (f"sagemaker:{name}", "endpoint/*"),
             (f"sagemaker:{name}", "endpoint-config/*"),
         ]
-    assert needed("sagemaker", "InvokeEndpoint", EndpointName="penstock-pump") == [
+    assert needed_by_words("sagemaker", "InvokeEndpoint", EndpointName="penstock-pump") == [
         ("sagemaker:InvokeEndpoint", "endpoint/*")
     ]
+
+
+def test_a_call_whose_resource_nobody_can_tell_is_kept_all_the_same() -> None:
+    for service in ("sqs", "dynamodb", "sagemaker", "states", "secretsmanager", "logs"):
+        assert needed(service, "NobodyKnows") == [(f"{service}:NobodyKnows", "*")]
 
 
 def test_what_is_not_the_deployments_own_is_marked() -> None:
     assert needed("sqs", "SendMessage", QueueUrl="http://x/1/other-queue") == [
         ("sqs:SendMessage", "queue/!other-queue")
     ]
-    assert needed("sagemaker", "InvokeEndpoint", EndpointName="other") == [
+    assert needed_by_words("sagemaker", "InvokeEndpoint", EndpointName="other") == [
         ("sagemaker:InvokeEndpoint", "endpoint/!*")
     ]
 
