@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from penstock import model_types
 from penstock.adapters.archive import ReadingsArchive
 from penstock.adapters.aurora import open_pool
-from penstock.adapters.aws import aws_clients
+from penstock.adapters.aws import arn_of, aws_clients
 from penstock.adapters.context import AuroraContext
 from penstock.adapters.dynamodb import DynamoStore
 from penstock.adapters.model_host import open_model_host
 from penstock.adapters.s3 import S3ObjectStore
-from penstock.adapters.sns import SnsPublisher, topic_arn
+from penstock.adapters.sns import SnsPublisher
 from penstock.adapters.sqs import open_publisher, open_receiver
 from penstock.channel import Queue
 from penstock.channels import corrections, deferred, predictions, readings
@@ -78,7 +78,7 @@ async def open_places(settings: Settings) -> AsyncIterator[Places]:
                 dead_letter_queue=physical(queue.dead_letter_name),
             )
 
-        topic = await topic_arn(sns, physical(predictions.CHANNEL.carrier.name))
+        topic = physical(predictions.CHANNEL.carrier.name)
         yield Places(
             clock=SystemClock(),
             tables=DynamoStore(await clients.dynamodb(), settings.name_prefix),
@@ -89,7 +89,9 @@ async def open_places(settings: Settings) -> AsyncIterator[Places]:
             receivers={
                 queue.name: await receiver(queue) for queue in (INFERENCE, DEFERRED, CORRECTIONS)
             },
-            predictions=SnsPublisher(sns, topic),
+            predictions=SnsPublisher(
+                sns, arn_of("sns", topic, region=settings.region, account=settings.account)
+            ),
             deferred=await open_publisher(sqs, physical(DEFERRED.name)),
             corrections=await open_publisher(sqs, physical(CORRECTIONS.name)),
             dead_letters=await open_publisher(sqs, physical(DEFERRED.dead_letter_name)),

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from fastapi import FastAPI
-from penstock.adapters.aws import aws_clients
+from penstock.adapters.aws import arn_of, aws_clients
 from penstock.adapters.dynamodb import DynamoStore
-from penstock.adapters.sns import SnsPublisher, topic_arn
+from penstock.adapters.sns import SnsPublisher
 from penstock.channels.readings import CHANNEL
 from penstock.domain.errors import StoreUnavailable
 from penstock.gateways import GatewayStore
@@ -131,6 +131,8 @@ async def _real_outside(settings: Settings) -> AsyncIterator[Outside]:
     async with aws_clients(settings.region) as aws:
         sns = await aws.sns()
         topic = physical_name(settings.name_prefix, CHANNEL.carrier.name)
-        publisher = SnsPublisher(sns, await topic_arn(sns, topic))
+        publisher = SnsPublisher(
+            sns, arn_of("sns", topic, region=settings.region, account=settings.account)
+        )
         store = DynamoStore(await aws.dynamodb(), settings.name_prefix)
         yield Outside(publisher, store, publisher.ping)

@@ -12,7 +12,7 @@ from penstock.adapters.model_host import open_model_host
 from penstock.adapters.s3 import S3ObjectStore
 from penstock.adapters.sagemaker import SageMakerEndpoints, SageMakerTrainings
 from penstock.adapters.sqs import open_publisher, open_receiver, queue_url
-from penstock.adapters.state_machine import StateMachine, TaskTokens
+from penstock.adapters.state_machine import StateMachine, TaskTokens, machine_arn
 from penstock.adapters.training_logs import CloudWatchTrainingLogs, LocalTrainingLogs
 from penstock.channels import commands, prepare, slices
 from penstock.model_type import ModelType
@@ -84,7 +84,7 @@ async def _open(
     sqs = await clients.sqs()
     bench = await _workbench(settings, clients)
     machine_client = await clients.client("stepfunctions")
-    machine = StateMachine(machine_client, physical_name(prefix, STATE_MACHINE))
+    machine = StateMachine(machine_client, _machine_arn(settings))
     if settings.manages_state_machine:
         await machine.ensure(await _definition(prefix, sqs), settings.role_arn)
     doors = Doors(
@@ -149,6 +149,11 @@ async def _definition(prefix: str, sqs: "SQSClient") -> str:
         commands_queue_url=await queue_url(sqs, physical_name(prefix, _COMMANDS.name)),
         prepare_queue_url=await queue_url(sqs, physical_name(prefix, prepare.CHANNEL.name)),
     )
+
+
+def _machine_arn(settings: Settings) -> str:
+    name = physical_name(settings.name_prefix, STATE_MACHINE)
+    return machine_arn(name, region=settings.region, account=settings.account)
 
 
 async def _receiver(settings: Settings, sqs: "SQSClient") -> Receiver:

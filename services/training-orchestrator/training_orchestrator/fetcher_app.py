@@ -10,7 +10,7 @@ from penstock.adapters.dynamodb import DynamoStore
 from penstock.adapters.s3 import S3ObjectStore
 from penstock.adapters.secrets import SecretsManager
 from penstock.adapters.sqs import SqsPublisher, SqsReceiver, queue_url
-from penstock.adapters.state_machine import StateMachine
+from penstock.adapters.state_machine import StateMachine, machine_arn
 from penstock.channels.slices import CHANNEL
 from penstock.domain.time import SECOND, Micros
 from penstock.resources import SOURCES, STATE_MACHINE, TRAINING, physical_name
@@ -164,8 +164,12 @@ async def _distributor(
     queue: SqsPublisher,
     clock: SystemClock,
 ) -> Distributor:
-    machine = physical_name(settings.name_prefix, STATE_MACHINE)
-    executions = StateMachine(await aws.client("stepfunctions"), machine)
+    arn = machine_arn(
+        physical_name(settings.name_prefix, STATE_MACHINE),
+        region=settings.region,
+        account=settings.account,
+    )
+    executions = StateMachine(await aws.client("stepfunctions"), arn)
     return Distributor(JobsStore(store, clock), SlicesStore(store, clock), queue, executions, clock)
 
 

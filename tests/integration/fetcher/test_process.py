@@ -17,7 +17,7 @@ from penstock.adapters.aws import aws_clients
 from penstock.adapters.dynamodb import DynamoStore
 from penstock.adapters.s3 import S3ObjectStore
 from penstock.adapters.sqs import SqsPublisher, queue_url
-from penstock.adapters.state_machine import StateMachine
+from penstock.adapters.state_machine import StateMachine, machine_arn
 from penstock.domain.datasets import SliceState
 from penstock.ports import Write
 from penstock.resources import JOBS, STATE_MACHINE, TRAINING, physical_name
@@ -106,9 +106,10 @@ async def test_a_fetcher_killed_in_the_middle_loses_nothing_and_doubles_nothing(
         aws = await stack.enter_async_context(aws_clients(REGION))
         store = DynamoStore(await aws.dynamodb(), name_prefix)
         objects = S3ObjectStore(await aws.s3(), physical_name(name_prefix, TRAINING.name))
-        machine = StateMachine(
-            await aws.client("stepfunctions"), physical_name(name_prefix, STATE_MACHINE)
+        arn = machine_arn(
+            physical_name(name_prefix, STATE_MACHINE), region=REGION, account="000000000000"
         )
+        machine = StateMachine(await aws.client("stepfunctions"), arn)
         await machine.ensure(DEFINITION, "arn:aws:iam::000000000000:role/any")
         sqs = await aws.sqs()
         url = await queue_url(sqs, physical_name(name_prefix, "slices"))

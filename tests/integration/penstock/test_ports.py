@@ -1,15 +1,18 @@
 """The real adapters keep the promises that the memory ones keep."""
 
-from penstock.adapters.aws import aws_clients
+import pytest
+from penstock.adapters.aws import arn_of, aws_clients
 from penstock.adapters.dynamodb import DynamoStore
 from penstock.adapters.s3 import S3ObjectStore
-from penstock.adapters.sns import SnsPublisher, topic_arn
+from penstock.adapters.sns import SnsPublisher
 from penstock.adapters.sqs import SqsReceiver, open_publisher, open_receiver, queue_url
+from penstock.domain.errors import Unavailable
 from penstock.resources import ARCHIVE, physical_name
 
 from tests.contract.port_suites import check_key_value_store, check_object_store, check_queue
 
 REGION = "eu-west-1"
+ACCOUNT = "000000000000"
 
 
 async def test_dynamodb_keeps_the_contract(name_prefix: str) -> None:
@@ -36,7 +39,8 @@ async def test_a_topic_copies_each_body_to_every_subscriber_raw(name_prefix: str
     async with aws_clients(REGION) as clients:
         sqs = await clients.sqs()
         sns = await clients.sns()
-        publisher = SnsPublisher(sns, await topic_arn(sns, physical_name(name_prefix, "readings")))
+        topic = physical_name(name_prefix, "readings")
+        publisher = SnsPublisher(sns, arn_of("sns", topic, region=REGION, account=ACCOUNT))
         await publisher.ping()
         bodies = [f"pack {n} " + "x" * 60_000 for n in range(6)]  # two calls: 256 KiB each at most
         assert all(outcome.is_durable for outcome in await publisher.publish(bodies))
@@ -51,6 +55,18 @@ async def test_a_topic_copies_each_body_to_every_subscriber_raw(name_prefix: str
                     if "canary" not in delivery.body[:300]:
                         seen.add(delivery.body)
             assert seen == set(bodies)
+
+
+async def test_a_topic_that_is_not_there_is_unavailable_and_is_not_made(name_prefix: str) -> None:
+    async with aws_clients(REGION) as clients:
+        sns = await clients.sns()
+        arn = arn_of("sns", f"{name_prefix}-nowhere", region=REGION, account=ACCOUNT)
+        publisher = SnsPublisher(sns, arn)
+        for _ in range(2):
+            with pytest.raises(Unavailable, match="nowhere"):
+                await publisher.ping()
+            with pytest.raises(Unavailable, match="nowhere"):
+                await publisher.publish(["lost?"])
 
 
 async def test_a_delay_of_less_than_a_second_is_not_none(name_prefix: str) -> None:

@@ -11,7 +11,7 @@ from penstock.adapters.aws import aws_clients
 from penstock.adapters.dynamodb import DynamoStore
 from penstock.adapters.s3 import S3ObjectStore
 from penstock.adapters.sqs import SqsReceiver, open_publisher, queue_url
-from penstock.adapters.state_machine import StateMachine, TaskTokens
+from penstock.adapters.state_machine import StateMachine, TaskTokens, machine_arn
 from penstock.channels import prepare, slices
 from penstock.domain.datasets import SliceState
 from penstock.domain.jobs import SliceOutcome
@@ -84,7 +84,10 @@ class Plant:
         store = DynamoStore(await self._clients.dynamodb(), self._prefix)
         sqs = await self._clients.sqs()
         steps = await self._clients.client("stepfunctions")
-        self.machine = StateMachine(steps, physical_name(self._prefix, STATE_MACHINE))
+        name = physical_name(self._prefix, STATE_MACHINE)
+        self.machine = StateMachine(
+            steps, machine_arn(name, region="eu-west-1", account="000000000000")
+        )
         self.tokens = TaskTokens(steps)
         self.jobs = JobsStore(store, clock)
         self.datasets = DatasetsStore(store, clock)

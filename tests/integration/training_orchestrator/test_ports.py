@@ -16,7 +16,7 @@ from penstock.adapters.memory_training import (
     MemoryTrainings,
 )
 from penstock.adapters.sagemaker import SageMakerEndpoints, SageMakerTrainings
-from penstock.adapters.state_machine import StateMachine, TaskTokens
+from penstock.adapters.state_machine import StateMachine, TaskTokens, machine_arn
 from penstock.adapters.training_logs import LocalTrainingLogs
 from penstock.domain.endpoints import (
     Channel,
@@ -91,7 +91,8 @@ async def real(stack: AsyncExitStack, prefix: str, logs_url: str) -> Places:
     sagemaker = await clients.client("sagemaker")
     trainings = SageMakerTrainings(sagemaker, ROLE)
     endpoints = SageMakerEndpoints(sagemaker, ROLE)
-    machine = StateMachine(await clients.client("stepfunctions"), f"{prefix}-ports")
+    arn = machine_arn(f"{prefix}-ports", region="eu-west-1", account="000000000000")
+    machine = StateMachine(await clients.client("stepfunctions"), arn)
     await machine.ensure(json.dumps(WAITING), ROLE)
     await machine.ensure(json.dumps({**WAITING, "Comment": "newer"}), ROLE)
     bucket = physical_name(prefix, TRAINING.name)

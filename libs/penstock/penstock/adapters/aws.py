@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any, cast
 
+import botocore.session
 from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
 from botocore.exceptions import BotoCoreError, ClientError
@@ -78,6 +79,12 @@ async def aws_clients(region: str) -> AsyncIterator[AwsClients]:
     """Own the clients of a process."""
     async with contextlib.AsyncExitStack() as stack:
         yield AwsClients(stack, region)
+
+
+def arn_of(service: str, resource: str, *, region: str, account: str) -> str:
+    """ARN of what the account has in the region: to look for it would take one permission more."""
+    partition = botocore.session.get_session().get_partition_for_region(region)
+    return f"arn:{partition}:{service}:{region}:{account}:{resource}"
 
 
 def error_code(error: Exception) -> str:

@@ -54,11 +54,3 @@ class SnsPublisher:
             for entry in answer.get("Failed", [])
         ]
         return [*sent, *failed]
-
-
-async def topic_arn(client: "SNSClient", name: str) -> str:
-    """Find a topic by name; creating one that exists answers its address."""
-    try:
-        return (await client.create_topic(Name=name))["TopicArn"]
-    except AWS_ERRORS as error:
-        raise unavailable(error, f"topic {name}") from error

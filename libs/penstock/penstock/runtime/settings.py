@@ -48,6 +48,11 @@ class CoreSettings(BaseSettings):
         str, Field(validation_alias=AliasChoices("region", "AWS_REGION", "AWS_DEFAULT_REGION"))
     ] = "eu-west-1"
     """AWS region."""
+    account: Annotated[
+        str,
+        Field(validation_alias=AliasChoices("account", "PENSTOCK_ACCOUNT"), pattern=r"^[0-9]{12}$"),
+    ] = "000000000000"
+    """AWS account of the topics and the state machine; by default the embedded stack's."""
     api_tokens: Annotated[
         dict[str, Role],
         Field(validation_alias=AliasChoices("api_tokens", "PENSTOCK_API_TOKENS"), repr=False),
