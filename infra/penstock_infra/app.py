@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from aws_cdk import App, Environment, Tags
+from aws_cdk import aws_iam as iam
 
 from penstock_infra.config import Deployment, load
 from penstock_infra.data_stack import DataStack
@@ -42,6 +43,11 @@ def add_stacks(app: App, deployment: Deployment, *, region: str | None = None) -
     prefix = deployment.name_prefix
     data = DataStack(app, f"{prefix}-data", deployment=deployment, env=env)
     services = ServicesStack(app, f"{prefix}-services", deployment=deployment, data=data, env=env)
+    if deployment.permissions_boundary_arn is not None:
+        boundary = iam.ManagedPolicy.from_managed_policy_arn(
+            data, "boundary", deployment.permissions_boundary_arn
+        )
+        iam.PermissionsBoundary.of(app).apply(boundary)
     Tags.of(app).add("penstock:deployment", prefix)
     Tags.of(app).add("penstock:environment", deployment.environment)
     return Stacks(data, services)

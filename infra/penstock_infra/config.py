@@ -12,6 +12,8 @@ FOLDER = Path(__file__).parents[1] / "deployments"
 
 MIGRATIONS = "migrations"
 """Image that brings Aurora to the newest schema, beside those of the commands."""
+COLLECTOR = "collector"
+"""Image of the collector of traces and metrics: AWS's, copied into the account's registry."""
 
 Arn = Annotated[str, Field(pattern=r"^arn:[a-z-]+:[a-z0-9-]+:[a-z0-9-]*:[0-9]*:.+$")]
 Egress = Literal["nat", "proxy", "privatelink"]
@@ -62,6 +64,27 @@ class Aurora(_Part):
         if self.least_units > self.most_units:
             raise ValueError("least_units is above most_units")
         return self
+
+
+class Snowflake(_Part):
+    """Where Snowflake is and who writes there; its key pair is in a secret."""
+
+    account: str
+    user: str
+    role: str | None = None
+    warehouse: str | None = None
+    database: str = "PENSTOCK"
+    schema_name: Annotated[str, Field(alias="schema")] = "PUBLIC"
+    host: str | None = None
+
+
+class Readers(_Part):
+    """People who read files with tools of their own: below these keys and nowhere else."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{1,24}$")]
+    principal_arns: Annotated[tuple[Arn, ...], Field(min_length=1)]
+    archive: tuple[str, ...] = ()
+    lake: tuple[str, ...] = ()
 
 
 class Extras(_Part):
@@ -119,12 +142,16 @@ class Deployment(_Part):
     """Private ranges that sources of history may lie in."""
     github_repository: Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$")] | None = None
     """owner/name that may deploy through GitHub's OIDC federation."""
+    readers: tuple[Readers, ...] = ()
+    allowed_cidrs: Annotated[tuple[str, ...], Field(min_length=1)] = ("0.0.0.0/0",)
+    """Who may knock at the load balancer."""
+    snowflake: Snowflake | None = None
     aurora: Aurora = Aurora()
     extras: Extras = Extras()
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        images = {command.image for command in COMMANDS} | {MIGRATIONS}
+        images = {command.image for command in COMMANDS} | {MIGRATIONS, COLLECTOR}
         if unknown := sorted(set(self.image_tags) - images):
             raise ValueError(f"image_tags names {unknown}, but the images are {sorted(images)}")
         if self.egress == "proxy" and self.proxy_url is None:

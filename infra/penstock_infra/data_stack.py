@@ -4,10 +4,12 @@ from aws_cdk import Environment, Stack
 from constructs import Construct
 
 from penstock_infra import extras
+from penstock_infra.arns import Names
 from penstock_infra.config import Deployment
 from penstock_infra.constructs.aurora import Aurora
 from penstock_infra.constructs.buckets import Buckets
 from penstock_infra.constructs.channels import Channels
+from penstock_infra.constructs.deployer import Deployer
 from penstock_infra.constructs.endpoints import Endpoints
 from penstock_infra.constructs.firewalls import Firewalls
 from penstock_infra.constructs.key import customer_key
@@ -51,4 +53,6 @@ class DataStack(Stack):
             group=self.firewalls.aurora,
             key=self.key,
         )
+        if deployment.github_repository is not None:
+            Deployer(self, "deployer", deployment=deployment, names=Names(deployment.name_prefix))
         extras.add_to_data(self)

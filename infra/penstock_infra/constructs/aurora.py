@@ -43,7 +43,11 @@ class Aurora(Construct):
         _keep_password_in_rds(self.cluster, raw, key)
         self.master_secret_arn = raw.attr_master_user_secret_secret_arn
         self.resource_id = raw.attr_db_cluster_resource_id
-        self.host = self.cluster.cluster_endpoint.hostname
+        place = f"host={self.cluster.cluster_endpoint.hostname} port={PORT} dbname={DATABASE}"
+        # RDS signs with an authority of its own, which no image trusts by default: the connection
+        # is encrypted, and a security group decides who answers at the address.
+        self.master_dsn = f"{place} sslmode=require"
+        self.service_dsn = f"{self.master_dsn} user={SERVICE_USER}"
 
     def _add_cluster(
         self, network: Network, group: ec2.SecurityGroup, key: kms.IKey

@@ -7,6 +7,7 @@ from penstock.resources import COMMANDS
 
 from penstock_infra.config import Deployment
 from penstock_infra.constructs.endpoints import Endpoints
+from penstock_infra.constructs.load_balancer import FACING
 from penstock_infra.constructs.network import Network
 from penstock_infra.constructs.prefix_lists import PrefixLists
 
@@ -37,6 +38,7 @@ class Firewalls(Construct):
         self.load_balancer = self._group("load-balancer", "The load balancer")
         self.groups = {command.name: self._command_group(command) for command in COMMANDS}
         self.groups[MIGRATIONS_GROUP] = self._task_group(MIGRATIONS_GROUP, uses_aurora=True)
+        self._open_the_door()
 
     def _group(self, name: str, description: str) -> ec2.SecurityGroup:
         return ec2.SecurityGroup(
@@ -63,6 +65,15 @@ class Firewalls(Construct):
         if command.reaches_out:
             self._let_out(group)
         return group
+
+    def _open_the_door(self) -> None:
+        for cidr in self._deployment.allowed_cidrs:
+            self.load_balancer.add_ingress_rule(ec2.Peer.ipv4(cidr), HTTPS, "gateways and people")
+        for command in COMMANDS:
+            if command.name in FACING:
+                group, port = self.groups[command.name], ec2.Port.tcp(command.port)
+                self.load_balancer.add_egress_rule(group, port, command.name)
+                group.add_ingress_rule(self.load_balancer, port, "the load balancer")
 
     def _let_out(self, group: ec2.SecurityGroup) -> None:
         deployment = self._deployment

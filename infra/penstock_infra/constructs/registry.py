@@ -9,9 +9,9 @@ from penstock.model_type import ModelType
 from penstock.plugins import discover
 from penstock.resources import COMMANDS
 
-from penstock_infra.config import MIGRATIONS, Deployment
+from penstock_infra.config import COLLECTOR, MIGRATIONS, Deployment
 
-IMAGES = (*dict.fromkeys(command.image for command in COMMANDS), MIGRATIONS)
+IMAGES = (*dict.fromkeys(command.image for command in COMMANDS), MIGRATIONS, COLLECTOR)
 ALGORITHMS = tuple(sorted(discover(model_types, attribute="MODEL_TYPE", kind=ModelType)))
 _KEPT_IMAGES = 50
 
@@ -28,6 +28,18 @@ class Registry(Construct):
         self._key = key
         self.images = {image: self._add(image) for image in IMAGES}
         self.algorithms = {one: self._add(f"algorithm-{one}") for one in ALGORITHMS}
+
+    def image_uri(self, image: str) -> str:
+        """Name of an image with its tag, as tasks pull it."""
+        return self.images[image].repository_uri_for_tag(self._deployment.tag_of(image))
+
+    def algorithm_uris(self) -> dict[str, str]:
+        """Image by algorithm, as SageMaker pulls it."""
+        tag = self._deployment.image_tag
+        return {
+            name: repository.repository_uri_for_tag(tag)
+            for name, repository in self.algorithms.items()
+        }
 
     def _add(self, image: str) -> ecr.Repository:
         is_protected = self._deployment.protected

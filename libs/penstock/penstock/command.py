@@ -15,7 +15,7 @@ class OnCpu:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OnBacklog:
-    """As many tasks as leave each `messages_per_task` of its queues, in flight ones included.
+    """As many tasks as leave each `messages_per_task` of any one queue, in flight ones included.
 
     Counting visible messages alone would end tasks that still hold work.
     """

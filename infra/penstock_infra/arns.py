@@ -1,0 +1,112 @@
+"""Grants as statements of IAM: resources by the deployment's prefix, in any region."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from aws_cdk import Aws
+from aws_cdk import aws_iam as iam
+from penstock.resources import physical_name
+
+from penstock_infra.grants import Grant, Kind
+
+_KEY_USERS = ("sqs", "sns", "s3", "dynamodb", "secretsmanager")
+"""Services through which a role may use the customer key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Names of one deployment; `database_id` is Aurora's resource id, which only AWS knows."""
+
+    prefix: str
+    database_id: str = ""
+    roles: Mapping[str, str] | None = None
+    """ARNs by the name that a grant of kind `role` uses."""
+
+    def arns(self, kind: Kind, names: Sequence[str]) -> list[str]:
+        """ARNs of the named resources."""
+        if kind == "anything":
+            return ["*"]
+        if kind == "role":
+            return [(self.roles or {})[name] for name in names]
+        return [_PATTERNS[kind](self, name) for name in names]
+
+    def physical(self, name: str) -> str:
+        """Name in AWS."""
+        return physical_name(self.prefix, name)
+
+    def index_arn(self, name: str) -> str:
+        """ARN of an index, `name` being `table/index`."""
+        table, _, index = name.partition("/")
+        return _here("dynamodb", f"table/{self.physical(table)}/index/{index}")
+
+    def objects_arn(self, name: str) -> str:
+        """ARN of objects, `name` being `bucket/key prefix`."""
+        bucket, _, key = name.partition("/")
+        return f"arn:{Aws.PARTITION}:s3:::{self.physical(bucket)}/{key}"
+
+    def user_arn(self, user: str) -> str:
+        """ARN of a user of Aurora."""
+        return _here("rds-db", f"dbuser:{self.database_id}/{user}")
+
+
+def _here(service: str, resource: str) -> str:
+    return f"arn:{Aws.PARTITION}:{service}:{Aws.REGION}:{Aws.ACCOUNT_ID}:{resource}"
+
+
+_PATTERNS: Mapping[Kind, Callable[[Names, str], str]] = {
+    "topic": lambda names, name: _here("sns", names.physical(name)),
+    "queue": lambda names, name: _here("sqs", names.physical(name)),
+    "table": lambda names, name: _here("dynamodb", f"table/{names.physical(name)}"),
+    "index": Names.index_arn,
+    "bucket": lambda names, name: f"arn:{Aws.PARTITION}:s3:::{names.physical(name)}",
+    "objects": Names.objects_arn,
+    "secret": lambda _, name: _here("secretsmanager", f"secret:penstock/{name}"),
+    "machine": lambda names, name: _here("states", f"stateMachine:{names.physical(name)}"),
+    "execution": lambda names, name: _here("states", f"execution:{names.physical(name)}:*"),
+    "endpoint": lambda names, name: _here("sagemaker", f"endpoint/{names.physical(name)}"),
+    "endpoint-config": lambda names, name: _here(
+        "sagemaker", f"endpoint-config/{names.physical(name)}"
+    ),
+    "model": lambda names, name: _here("sagemaker", f"model/{names.physical(name)}"),
+    "training-job": lambda names, name: _here("sagemaker", f"training-job/{names.physical(name)}"),
+    # SageMaker writes all trainings of an account into one group, a stream each.
+    "training-log-group": lambda _, name: _here("logs", f"log-group:/aws/sagemaker/{name}:*"),
+    "endpoint-logs": lambda names, name: _here(
+        "logs", f"log-group:/aws/sagemaker/Endpoints/{names.physical(name)}:*"
+    ),
+    "training-logs": lambda names, name: _here(
+        "logs", f"log-group:/aws/sagemaker/TrainingJobs:log-stream:{names.physical(name)}"
+    ),
+    "task": lambda names, name: _here("ecs", f"task/{names.prefix}/{name}"),
+    "database-user": Names.user_arn,
+    "repository": lambda names, name: _here("ecr", f"repository/{names.prefix}/{name}"),
+}
+
+
+def statements(grants: Iterable[Grant], names: Names, key_arn: str) -> list[iam.PolicyStatement]:
+    """Write grants as statements, and the use of the customer key that comes with them."""
+    made = [
+        iam.PolicyStatement(
+            actions=list(grant.actions),
+            resources=names.arns(grant.kind, grant.names),
+            conditions=_PASSED_TO_SAGEMAKER if grant.kind == "role" else None,
+        )
+        for grant in grants
+    ]
+    return [*made, use_of_key(key_arn)]
+
+
+_PASSED_TO_SAGEMAKER = {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
+
+
+def use_of_key(key_arn: str, services: Sequence[str] = _KEY_USERS) -> iam.PolicyStatement:
+    """Let a role use the customer key, through services of AWS and not by itself."""
+    through = [f"{service}.{Aws.REGION}.amazonaws.com" for service in services]
+    return iam.PolicyStatement(
+        actions=[
+            "kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey", "kms:ReEncryptFrom",
+            "kms:ReEncryptTo", "kms:DescribeKey",
+        ],
+        resources=[key_arn],
+        conditions={"StringEquals": {"kms:ViaService": through}},
+    )  # fmt: skip

@@ -1,0 +1,83 @@
+"""What a grant is: actions, spelled out, on resources of one kind, by Penstock's names."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from penstock.channel import Queue
+from penstock.resources import Bucket, Table
+
+Kind = Literal[
+    "topic", "queue", "table", "index", "bucket", "objects", "secret", "machine", "execution",
+    "endpoint", "endpoint-config", "model", "training-job", "training-log-group", "training-logs",
+    "endpoint-logs", "task", "database-user", "repository", "role", "anything",
+]  # fmt: skip
+"""`objects` is `bucket/key prefix`, `index` is `table/index`, `anything` has no resource in IAM."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """May do `actions` on the named resources of a kind; `*` ends a name that is a prefix."""
+
+    actions: tuple[str, ...]
+    kind: Kind
+    names: tuple[str, ...]
+
+
+def consume(*queues: Queue) -> Grant:
+    """Read queues to the end of every message."""
+    names = tuple(queue.name for queue in queues)
+    actions = (
+        "sqs:GetQueueUrl", "sqs:ReceiveMessage", "sqs:DeleteMessage",
+        "sqs:ChangeMessageVisibility",
+    )  # fmt: skip
+    return Grant(actions, "queue", names)
+
+
+def send(*names: str) -> Grant:
+    """Send to queues."""
+    return Grant(("sqs:GetQueueUrl", "sqs:SendMessage"), "queue", names)
+
+
+def give_up(*queues: Queue) -> Grant:
+    """Send to the dead-letter queues of queues."""
+    return send(*(queue.dead_letter_name for queue in queues))
+
+
+def publish(*names: str) -> Grant:
+    """Publish to topics. Their address is asked for by creating them again: it changes none."""
+    return Grant(("sns:Publish", "sns:CreateTopic", "sns:GetTopicAttributes"), "topic", names)
+
+
+def items(table: Table, *verbs: str) -> Grant:
+    """Use items of a table: Get, Put, Update, Delete (in transactions too), Query or Scan."""
+    known = {"Get": "GetItem", "Put": "PutItem", "Update": "UpdateItem", "Delete": "DeleteItem"}
+    actions = tuple(f"dynamodb:{known.get(verb, verb)}" for verb in verbs)
+    return Grant(actions, "table", (table.name,))
+
+
+def index(table: Table, name: str) -> Grant:
+    """Query a table in another order."""
+    return Grant(("dynamodb:Query",), "index", (f"{table.name}/{name}",))
+
+
+def objects(bucket: Bucket, *verbs: str) -> tuple[Grant, ...]:
+    """Use objects: Get, Put, Delete. Without leave to list, a missing object looks forbidden."""
+    actions = tuple(f"s3:{verb}Object" for verb in verbs)
+    return (
+        Grant(("s3:ListBucket",), "bucket", (bucket.name,)),
+        Grant(actions, "objects", (f"{bucket.name}/*",)),
+    )
+
+
+TASK_ANSWERS = Grant(
+    ("states:SendTaskSuccess", "states:SendTaskFailure", "states:SendTaskHeartbeat"),
+    "machine", ("training",),
+)  # fmt: skip
+START_TRAINING = (
+    Grant(("states:StartExecution",), "machine", ("training",)),
+    Grant(("states:DescribeExecution",), "execution", ("training",)),
+    Grant(("states:ListStateMachines",), "anything", ()),
+)
+"""A state machine's address is looked for by its name; IAM cannot narrow the listing."""
+ENTER_AURORA = Grant(("rds-db:connect",), "database-user", ("penstock_service",))
+SPARE_TASK = Grant(("ecs:GetTaskProtection", "ecs:UpdateTaskProtection"), "task", ("*",))
