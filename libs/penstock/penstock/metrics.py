@@ -34,6 +34,7 @@ CounterName = Literal[
     "sink_rows",
     "slices",
     "source_requests",
+    "spans",
     "state_conflicts",
 ]
 HistogramName = Literal["delivery_seconds", "flush_seconds", "sink_flush_seconds"]
@@ -179,6 +180,8 @@ METRICS: tuple[Metric, ...] = (
     _counter("datasets", "prepared datasets by what became of them", "outcome", of=(PREPARER,),
              business=True),
     _counter("http_requests", "requests answered", "route", "code", of=(INGEST_API, *_CONSUMERS)),
+    _counter("spans", "spans by what became of them: sent, refused by the collector, dropped at a "
+             "full queue", "outcome", of=(INGEST_API, *_CONSUMERS)),
     _counter("deliveries", "settled deliveries", "queue", "outcome", of=_CONSUMERS),
     _histogram("delivery_seconds", "from receive to settle", "queue", of=_CONSUMERS),
     _counter("receive_failures", "receives that the broker did not answer", "queue",

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastapi import FastAPI
+from opentelemetry.sdk.trace.export import SpanExporter
 from penstock.channel import Queue
 from penstock.ledger import Ledger
 from penstock.registry import ModelRegistry
@@ -13,7 +14,9 @@ from penstock.runtime import http
 from penstock.runtime.clock import SystemClock
 from penstock.runtime.consumer import Consumer, Guard, Handle
 from penstock.runtime.lifecycle import Stop, owned_task
+from penstock.runtime.span_export import TracedProcess
 from penstock.runtime.telemetry import Metrics
+from penstock.runtime.tracing import Tracing
 
 from inference_worker.asking import RetryLimits
 from inference_worker.asset_lanes import AssetLanes
@@ -41,24 +44,28 @@ from inference_worker.state_store import StateStore
 SERVICE = "inference-worker"
 
 
-def create_app(settings: Settings, *, opening: OpenPlaces = open_places) -> FastAPI:
-    """Make the application; `opening` gives the outside world."""
+def create_app(
+    settings: Settings, *, opening: OpenPlaces = open_places, spans: SpanExporter | None = None
+) -> FastAPI:
+    """Make the application; `opening` gives the outside world, `spans` replaces the collector."""
     metrics = Metrics(SERVICE)
+    traced = TracedProcess(settings, SERVICE, metrics, exporter=spans)
     checks: dict[str, http.Check] = {}
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             stack.callback(metrics.close)
+            stack.push_async_callback(traced.close)
             places = await stack.enter_async_context(opening(settings))
-            worker = _Assembly(settings, places, metrics, Stop(), stack)
+            worker = _Assembly(settings, places, metrics, traced.tracing, Stop(), stack)
             keeper = await worker.keep_context()
             checks["context"] = keeper.check
             await worker.consume(keeper)
             yield
 
     app = FastAPI(title=SERVICE, lifespan=lifespan)
-    http.install(app, clock=SystemClock(), metrics=metrics, checks=checks)
+    http.install(app, clock=SystemClock(), metrics=metrics, checks=checks, tracing=traced.tracing)
     return app
 
 
@@ -69,6 +76,7 @@ class _Assembly:
     settings: Settings
     places: Places
     metrics: Metrics
+    tracing: Tracing
     stop: Stop
     stack: AsyncExitStack
 
@@ -124,6 +132,7 @@ class _Assembly:
                 live_seconds=settings.live_patience_seconds,
                 bulk_seconds=settings.model_read_seconds + 20,
             ),
+            tracing=self.tracing,
         )
         self.stack.push_async_callback(predictor.close)
         publisher = PredictionPublisher(
@@ -132,6 +141,7 @@ class _Assembly:
             places.clock,
             self.metrics,
             linger_seconds=settings.publish_linger_seconds,
+            tracing=self.tracing,
         )
         deferring = Deferring(places.deferred, places.dead_letters, places.clock, self.metrics)
         return Settling(
@@ -156,6 +166,7 @@ class _Assembly:
             drain_seconds=self.settings.drain_seconds,
             guard=guard,
             probe_seconds=self.settings.probe_seconds,
+            tracing=self.tracing,
         )
         await self._own(consumer.run(), queue.name)
 

@@ -19,7 +19,8 @@ from penstock.domain.errors import (
 )
 from penstock.domain.time import Micros
 from penstock.model_type import Answer, ModelType
-from penstock.ports import Clock, ModelHost
+from penstock.ports import Clock, InvokeAnswer, ModelHost
+from penstock.runtime.tracing import NO_TRACING, Span, Tracing
 
 from inference_worker.bound import Target
 from inference_worker.gate import Gate
@@ -86,6 +87,7 @@ class Asker:
         *,
         retries: RetryLimits,
         jitter: random.Random,
+        tracing: Tracing = NO_TRACING,
     ) -> None:
         """Keep what a call needs."""
         self._target = target
@@ -95,6 +97,7 @@ class Asker:
         self._clock = clock
         self._retries = retries
         self._jitter = jitter
+        self._tracing = tracing
 
     async def ask(self, rows: Sequence[FrameRow]) -> list[Outcome]:
         """Tell of each row what became of it, in their order."""
@@ -167,17 +170,19 @@ class Asker:
         raise AssertionError("the last try raises")
 
     async def _call(self, rows: Sequence[FrameRow]) -> list[Outcome | None]:
-        body = self._type.encode([features_of(row) for row in rows])
+        with self._tracing.shared_span(
+            f"ask {self._target.endpoint}",
+            (row.trace for row in rows),
+            kind="client",
+            attributes={"penstock.endpoint": self._target.endpoint, "penstock.rows": len(rows)},
+        ) as span:
+            return await self._answered(rows, span)
+
+    async def _answered(self, rows: Sequence[FrameRow], span: Span) -> list[Outcome | None]:
         try:
             async with asyncio.timeout(self._retries.call_seconds):
-                answer = await self._host.invoke(
-                    self._target.endpoint,
-                    body,
-                    content_type=self._type.content_type,
-                    accept=self._type.accept,
-                    variant=self._target.variant or None,
-                    inference_id=prediction_id_of(rows[0]) if len(rows) == 1 else None,
-                )
+                answer = await self._invoke(rows)
+            span.note({"penstock.variant": answer.variant})
             answers = self._type.decode(answer.body, len(rows))
         except TimeoutError as error:
             raise EndpointUnavailable(f"no answer in {self._retries.call_seconds:g} s") from error
@@ -186,6 +191,16 @@ class Asker:
         self._gate.succeeded()
         now = self._clock.now()
         return [Answered(one, answer.variant, now) for one in answers]
+
+    async def _invoke(self, rows: Sequence[FrameRow]) -> InvokeAnswer:
+        return await self._host.invoke(
+            self._target.endpoint,
+            self._type.encode([features_of(row) for row in rows]),
+            content_type=self._type.content_type,
+            accept=self._type.accept,
+            variant=self._target.variant or None,
+            inference_id=prediction_id_of(rows[0]) if len(rows) == 1 else None,
+        )
 
 
 def _deferred(outcomes: Sequence[Outcome | None], reason: str) -> list[Outcome]:

@@ -5,6 +5,7 @@ Within a process that spares conflicts and writes; between processes the state's
 
 import asyncio
 import random
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
@@ -33,6 +34,8 @@ class Taken:
 
     plan: Plan
     ends: list[FrameEnd]
+    planned_at: int
+    """When the state was written and the frames were known, in nanoseconds of the epoch."""
 
 
 class _Batch:
@@ -93,10 +96,12 @@ class AssetLanes:
                 # From here on arrivals go to the next batch.
                 lane.gathering = None
                 planned = await self._merge(batch)
+                planned_at = time.time_ns()
         finally:
             if lane.gathering is None and not lane.merging.locked():
                 self._lanes.pop(batch.bound.asset.name, None)
-        return Taken(planned, await self._finish(batch.bound, planned, batch.arrivals[0].trace))
+        ends = await self._finish(batch.bound, planned, batch.arrivals[0].trace)
+        return Taken(planned, ends, planned_at)
 
     async def _merge(self, batch: _Batch) -> Plan:
         name = batch.bound.asset.name

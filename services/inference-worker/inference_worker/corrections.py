@@ -16,6 +16,7 @@ from penstock.ledger import ARCHIVE_HOP, Ledger
 from penstock.ports import Clock, Delivery, Publisher
 from penstock.runtime.clock import new_id
 from penstock.runtime.telemetry import Metrics
+from penstock.runtime.tracing import current_span
 
 from inference_worker.arrivals import Range
 from inference_worker.bound import BoundAsset
@@ -146,7 +147,8 @@ class CorrectionsHandler:
             if run == LIVE:
                 history = with_state(history, state)
             revision = message.revision or state.version
-            made = recompute(bound, history, unit, revision=revision, run=run)
+            trace = current_span().trace or message.trace
+            made = recompute(bound, history, unit, revision=revision, run=run, trace=trace)
             if is_furthest or not made.lacks_history:
                 return made
             look = Micros(min(4 * look, max(self._limits.furthest_look_back, look)))

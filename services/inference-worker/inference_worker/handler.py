@@ -1,6 +1,7 @@
 """One delivery of readings: to frames, to predictions, to an entry in the ledger."""
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 
@@ -8,13 +9,14 @@ from penstock.channels.corrections import CHANNEL as CORRECTIONS
 from penstock.channels.corrections import VERSION, CorrectionMessage
 from penstock.channels.readings import CHANNEL as READINGS
 from penstock.channels.readings import READINGS as KIND_READINGS
-from penstock.channels.readings import reading_columns
+from penstock.channels.readings import ReadingColumns, reading_columns
 from penstock.domain.errors import StoreUnavailable
 from penstock.domain.ids import PackId
 from penstock.ledger import INFERENCE_HOP, Ledger
 from penstock.ports import Clock, Delivery, Publisher
 from penstock.runtime.clock import new_id
 from penstock.runtime.telemetry import Metrics
+from penstock.runtime.tracing import Attributes, current_span
 
 from inference_worker.arrivals import Fate
 from inference_worker.asset_lanes import AssetLanes, Taken
@@ -61,11 +63,16 @@ class ReadingsHandler:
         columns = reading_columns(message)
         snapshot = self._snapshot()
         pack_id = PackId(message.id)
-        found = sort_readings(snapshot, columns, pack_id=pack_id, trace=message.trace)
-        sequences = sequence_rows(snapshot.models, columns, trace=message.trace)
+        trace = current_span().trace or message.trace
+        making = current_span().child("make frames")
+        found = sort_readings(snapshot, columns, pack_id=pack_id, trace=trace)
+        sequences = sequence_rows(snapshot.models, columns, trace=trace)
         taken = await asyncio.gather(
             *(self._lanes.take(bound, arrivals) for bound, arrivals in found.arrivals.values())
         )
+        if making.is_recorded:
+            making.note(_described(columns, taken))
+            making.end(max([one.planned_at for one in taken], default=time.time_ns()))
         ends = await self._settle(sequences)
         counts = _counts(pack_id, taken, ends)
         counts["unbound"] += found.unbound
@@ -74,6 +81,16 @@ class ReadingsHandler:
         for fate in _COUNT_OF.values():
             self._metrics.count("readings", counts[fate], fate=fate)
         await self._ledger.record(pack_id, INFERENCE_HOP, counts)
+
+
+def _described(columns: ReadingColumns, taken: list[Taken]) -> Attributes:
+    return {
+        "penstock.readings": len(columns.tag),
+        "penstock.sequences": len(columns.sequences),
+        "penstock.assets": len(taken),
+        "penstock.frames": sum(len(one.plan.rows) for one in taken),
+        "penstock.corrections": sum(len(one.plan.ranges) for one in taken),
+    }
 
 
 def _counts(pack_id: PackId, taken: list[Taken], sequence_ends: list[FrameEnd]) -> Counter[str]:

@@ -9,6 +9,7 @@ from functools import partial
 from penstock.channels.deferred import FrameRow
 from penstock.model_type import ModelType
 from penstock.ports import Clock, ModelHost
+from penstock.runtime.tracing import NO_TRACING, Tracing
 
 from inference_worker.asking import Asker, Deferred, Outcome, RetryLimits
 from inference_worker.bound import Target
@@ -33,6 +34,7 @@ class Predictor:
         retries: RetryLimits | None = None,
         patience: Patience | None = None,
         jitter: random.Random | None = None,
+        tracing: Tracing = NO_TRACING,
     ) -> None:
         """Keep the limits that every endpoint gets."""
         self._host = host
@@ -42,6 +44,7 @@ class Predictor:
         self._retries = retries or RetryLimits()
         self._patience = patience or Patience()
         self._jitter = jitter or random.Random()  # noqa: S311 -- spreads retries, keeps no secret
+        self._tracing = tracing
         self._bulkheads: dict[Target, Bulkhead] = {}
 
     async def predict(
@@ -85,7 +88,7 @@ class Predictor:
         gate = Gate(self._gate_limits, now=time.monotonic, jitter=self._jitter)
         asker = Asker(
             target, model_type, self._host, gate, self._clock,
-            retries=self._retries, jitter=self._jitter,
+            retries=self._retries, jitter=self._jitter, tracing=self._tracing,
         )  # fmt: skip
         return Bulkhead(
             target.endpoint,

@@ -93,9 +93,18 @@ def look_ahead(bound: BoundAsset) -> Micros:
 
 
 def recompute(
-    bound: BoundAsset, history: History, range_: Range, *, revision: int, run: RunId = LIVE
+    bound: BoundAsset,
+    history: History,
+    range_: Range,
+    *,
+    revision: int,
+    run: RunId = LIVE,
+    trace: str = "",
 ) -> Recomputed:
-    """Make every frame of the range again, as if all readings had come at once."""
+    """Make every frame of the range again, as if all readings had come at once.
+
+    `trace` is that of what made it necessary: the readings' own is not kept.
+    """
     rows: list[FrameRow] = []
     skipped = 0
     lacks_history = False
@@ -107,7 +116,7 @@ def recompute(
                 case Frame() as frame if is_too_empty(binding, frame):
                     skipped += 1
                 case Frame() as frame:
-                    cause = _cause(binding, history, event_time, run)
+                    cause = _cause(binding, history, event_time, run)._replace(trace=trace)
                     row = frame_row(binding, bound.asset, frame, cause, revision=revision, run=run)
                     rows.append(row)
     return Recomputed(tuple(rows), skipped, lacks_history)

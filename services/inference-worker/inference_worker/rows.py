@@ -18,7 +18,7 @@ from penstock.domain.predictions import Prediction, PredictionFlag, PredictionKi
 from penstock.domain.readings import Quality
 from penstock.domain.time import Micros
 from penstock.model_type import Answer
-from penstock.runtime.telemetry import trace_id_of
+from penstock.runtime.traceparent import trace_id_of
 
 from inference_worker.arrivals import Cause
 from inference_worker.bound import BoundBinding

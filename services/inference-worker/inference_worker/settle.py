@@ -72,7 +72,7 @@ class Settling:
         outcomes = await self._predictor.predict(rows, models, lane=lane)
         await self._publisher.publish(
             [
-                self._prediction(row, outcome, models)
+                (self._prediction(row, outcome, models), row.trace)
                 for row, outcome in zip(rows, outcomes, strict=True)
                 if isinstance(outcome, Answered)
             ]

@@ -8,6 +8,7 @@ from penstock.domain.readings import Reject
 from penstock.domain.time import Micros
 from penstock.ports import Clock
 from penstock.runtime.telemetry import Metrics
+from penstock.runtime.tracing import UNTRACED, Span
 
 from ingest_api.document import item_text, parse_document
 from ingest_api.gateway_directory import KnownGateway
@@ -30,12 +31,12 @@ class TooManyItems(InvalidInput):
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """One body of one gateway at the door; `trace` may be empty."""
+    """One body of one gateway at the door."""
 
     gateway: KnownGateway
     body: bytes
     request_id: str
-    trace: str = ""
+    span: Span = UNTRACED
 
 
 class Acceptor:
@@ -64,7 +65,8 @@ class Acceptor:
         """
         accepted_at = self._next_moment()
         try:
-            judged = self._understand(arrival, accepted_at)
+            with arrival.span.child("judge readings"):
+                judged = self._understand(arrival, accepted_at)
         except (MalformedPayload, UnknownFormat) as error:
             reason = Reason.NOT_JSON if isinstance(error, MalformedPayload) else None
             await self._quarantine(
@@ -77,7 +79,7 @@ class Acceptor:
         ]
         pack_ids: list[str] = []
         if judged.block.tags or judged.sequences or rejects:
-            submission = Submission(judged.block, judged.sequences, rejects, arrival.trace)
+            submission = Submission(judged.block, judged.sequences, rejects, arrival.span)
             pack_ids = await self._commit.commit(submission, deadline=deadline)
         self._count(judged)
         return judged, pack_ids
@@ -113,7 +115,7 @@ class Acceptor:
         reject = Reject(gateway_id, arrival.request_id, 0, reason, text, accepted_at)
         nothing = ReadingBlock(gateway_id, accepted_at, [], [], [])
         await self._commit.commit(
-            Submission(nothing, rejects=[reject], trace=arrival.trace), deadline=deadline
+            Submission(nothing, rejects=[reject], span=arrival.span), deadline=deadline
         )
         self._metrics.count("readings_rejected", reason=reason)
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from fastapi import FastAPI
+from opentelemetry.sdk.trace.export import SpanExporter
 from penstock.adapters.aws import arn_of, aws_clients
 from penstock.adapters.dynamodb import DynamoStore
 from penstock.adapters.sns import SnsPublisher
@@ -17,6 +18,7 @@ from penstock.resources import physical_name
 from penstock.runtime.clock import SystemClock
 from penstock.runtime.http import Check, install
 from penstock.runtime.lifecycle import Stop, owned_task
+from penstock.runtime.span_export import TracedProcess
 from starlette.types import Receive, Scope, Send
 
 from ingest_api.accept import Acceptor
@@ -65,11 +67,16 @@ class IngestApp:
 
 
 def create_app(
-    settings: Settings, *, outside: Outside | None = None, clock: Clock | None = None
+    settings: Settings,
+    *,
+    outside: Outside | None = None,
+    clock: Clock | None = None,
+    spans: SpanExporter | None = None,
 ) -> IngestApp:
-    """Build the application; `outside` and `clock` replace the real ones in tests."""
+    """Build the application; `outside`, `clock` and `spans` replace the real ones in tests."""
     clock = clock or SystemClock()
     metrics = TalliedMetrics(SERVICE)
+    traced = TracedProcess(settings, SERVICE, metrics, exporter=spans)
     checks: dict[str, Check] = {}
     known = discovered_formats()
 
@@ -77,13 +84,16 @@ def create_app(
     async def lifespan(_api: FastAPI) -> AsyncIterator[None]:
         async with contextlib.AsyncExitStack() as stack:
             stack.callback(metrics.close)
+            stack.push_async_callback(traced.close)
             world = outside
             if world is None:
                 world = await stack.enter_async_context(_real_outside(settings))
             directory = GatewayDirectory(
                 GatewayStore(world.store, clock), clock, metrics, settings.gateways
             )
-            commit = GroupCommit(world.publisher, Packer(clock), metrics, settings.commit)
+            commit = GroupCommit(
+                world.publisher, Packer(clock, traced.tracing), metrics, settings.commit
+            )
             stop = Stop()
             await stack.enter_async_context(
                 owned_task(directory.run(stop), name="gateways", stop=stop)
@@ -102,12 +112,13 @@ def create_app(
                 clock,
                 metrics,
                 settings.deadline_seconds,
+                traced.tracing,
             )
             checks.update(topic=_in_time(world.ping), gateways=directory.check_loaded)
             yield
 
     api = FastAPI(title="Penstock ingest-api", lifespan=lifespan, docs_url=None, redoc_url=None)
-    install(api, clock=clock, metrics=metrics, checks=checks)
+    install(api, clock=clock, metrics=metrics, checks=checks, tracing=traced.tracing)
     describe(api, known.values())
     app = IngestApp(api)
     return app

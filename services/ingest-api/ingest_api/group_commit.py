@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import structlog
+from penstock.channels.readings import CHANNEL
 from penstock.domain.errors import StoreUnavailable, Unavailable
 from penstock.ports import Publisher, PublishOutcome
 from penstock.runtime.telemetry import Metrics
@@ -19,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ingest_api.packs import Pack, Packer, Submission
 
+TOPIC = CHANNEL.carrier.name
 PACKS_PER_CALL = 4
 """Packs that fill one batch call of 256 KiB."""
 
@@ -186,7 +188,25 @@ class GroupCommit:
             label = "durable" if outcome.is_durable else "failed"
             self._metrics.count("packs_published", kind=pack.kind, outcome=label)
             self._metrics.count("pack_bytes", len(pack.body), kind=pack.kind)
+            if pack.span.is_recorded:
+                _end_span(pack, outcome)
         return outcomes
+
+
+def _end_span(pack: Pack, outcome: PublishOutcome) -> None:
+    pack.span.note(
+        {
+            "messaging.system": "aws_sns",
+            "messaging.destination.name": TOPIC,
+            "messaging.message.body.size": len(pack.body),
+            "penstock.pack_id": pack.id,
+            "penstock.kind": pack.kind,
+            "penstock.requests": len(pack.owners),
+        }
+    )
+    if outcome.error is not None:
+        pack.span.fail(outcome.error)
+    pack.span.end()
 
 
 def _settle(
@@ -196,6 +216,7 @@ def _settle(
     pack_ids: list[list[str]] = [[] for _ in group]
     for pack, outcome in zip(packs, outcomes, strict=True):
         for owner in pack.owners:
+            group[owner].submission.span.link(pack.span)
             pack_ids[owner].append(pack.id)
             if not outcome.is_durable:
                 group[owner].fail(f"a pack was not published: {outcome.error}")

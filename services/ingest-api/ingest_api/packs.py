@@ -19,7 +19,7 @@ from penstock.domain.time import Micros
 from penstock.packing import PACK_LIMIT
 from penstock.ports import Clock
 from penstock.runtime.clock import new_id
-from penstock.runtime.telemetry import new_traceparent
+from penstock.runtime.tracing import NO_TRACING, UNTRACED, Span, Tracing
 
 _FILL = 0.9
 """Share of a pack that is filled by estimate: too full means encoding twice."""
@@ -32,12 +32,12 @@ _WEIGHED_ROWS = 50
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Submission:
-    """What one request brings, durable only as a whole."""
+    """What one request brings, durable only as a whole; `span` is that of the request."""
 
     block: ReadingBlock
     sequences: Sequence[SequenceReading] = ()
     rejects: Sequence[Reject] = ()
-    trace: str = ""
+    span: Span = UNTRACED
 
     @property
     def weight(self) -> int:
@@ -52,12 +52,16 @@ class Submission:
 
 @dataclass(frozen=True, slots=True)
 class Pack:
-    """One message, and the positions of the submissions that it holds parts of."""
+    """One message, and the positions of the submissions that it holds parts of.
+
+    `span` began when it was made; whoever publishes the pack ends it.
+    """
 
     id: str
     body: str
     owners: frozenset[int]
     kind: str
+    span: Span
 
 
 P = TypeVar("P")
@@ -77,9 +81,10 @@ class _Kind(Generic[P]):
 class Packer:
     """Packs submissions; learns from each pack how many bytes a reading takes."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, tracing: Tracing = NO_TRACING) -> None:
         """Start from the size of plausible readings."""
         self._clock = clock
+        self._tracing = tracing
         self._row_bytes = 20.0
 
     @property
@@ -92,7 +97,7 @@ class Packer:
         blocks = [(owner, s.block) for owner, s in enumerate(submissions) if s.block.tags]
         sequences = [(owner, one) for owner, s in enumerate(submissions) for one in s.sequences]
         rejects = [(owner, one) for owner, s in enumerate(submissions) for one in s.rejects]
-        traces = [submission.trace for submission in submissions]
+        traces = [submission.span.trace for submission in submissions]
         packs: list[Pack] = []
         for rows in cut_rows(blocks, self.rows_per_pack):
             fitting = self._fit(rows, _BLOCKS, traces)
@@ -120,14 +125,14 @@ class Packer:
 
     def _encode(self, pieces: Pieces[P], kind: _Kind[P], traces: Sequence[str]) -> Pack:
         owners = frozenset(owner for owner, _ in pieces)
-        trace = traces[min(owners)] if len(owners) == 1 else ""
-        made = kind.message(
-            [piece for _, piece in pieces],
-            new_id(self._clock),
-            self._clock.now(),
-            trace or new_traceparent(),
+        # A pack goes on with the trace of one of its requests, and links to those of the others.
+        span = self._tracing.shared_span(
+            "publish readings", (traces[owner] for owner in sorted(owners)), kind="producer"
         )
-        return Pack(made.id, CHANNEL.encode(made), owners, made.kind)
+        made = kind.message(
+            [piece for _, piece in pieces], new_id(self._clock), self._clock.now(), span.traceparent
+        )
+        return Pack(made.id, CHANNEL.encode(made), owners, made.kind, span)
 
     def _learn(self, rows: Pieces[ReadingBlock], packs: Sequence[Pack]) -> None:
         """Up at once, down slowly: guessing too small costs a second encoding."""

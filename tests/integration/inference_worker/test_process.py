@@ -28,7 +28,7 @@ from penstock.ledger import ARCHIVE_HOP, INFERENCE_HOP, Ledger
 from penstock.registry import ModelRegistry, ModelVersion
 from penstock.resources import ARCHIVE, physical_name
 from penstock.runtime.clock import SystemClock, new_id
-from penstock.runtime.telemetry import new_traceparent
+from penstock.runtime.traceparent import new_traceparent
 from penstock_local.environment import REGION
 
 from tests.factories import NOON, make_reading

@@ -133,7 +133,7 @@ async def test_predictions_of_many_share_a_pack_and_are_durable_before_anyone_is
     topic, tables = MemoryTopic(), MemoryKeyValueStore()
     to = publisher(topic, tables)
     given = [make_prediction(asset=f"P-{n}") for n in range(30)]
-    await asyncio.gather(*(to.publish([one]) for one in given))
+    await asyncio.gather(*(to.publish([(one, "")]) for one in given))
     (body,) = topic.published
     pack_id = PREDICTIONS.decode(body).id
     assert told(topic) == [replace(one, pack_id=PackId(pack_id)) for one in given]
@@ -148,7 +148,7 @@ async def test_packs_stay_within_their_limit_and_nothing_is_lost() -> None:
         make_prediction(asset=f"P-{n}", features=tuple(noise.random() for _ in range(200)))
         for n in range(300)
     ]
-    await publisher(topic, MemoryKeyValueStore()).publish(given)
+    await publisher(topic, MemoryKeyValueStore()).publish([(one, "") for one in given])
     assert len(topic.published) > 4
     assert max(len(body) for body in topic.published) <= PACK_LIMIT
     assert [p.asset for p in told(topic)] == [p.asset for p in given]
@@ -162,9 +162,9 @@ async def test_a_pack_that_the_topic_refused_fails_only_those_that_it_held() -> 
 
     topic = MemoryTopic(on_publish=refuse_large)
     to = publisher(topic, MemoryKeyValueStore())
-    await to.publish([make_prediction()])
+    await to.publish([(make_prediction(), "")])
     with pytest.raises(StoreUnavailable, match="InternalError"):
-        await to.publish([make_prediction(asset=f"P-{n * 7919}") for n in range(200)])
+        await to.publish([(make_prediction(asset=f"P-{n * 7919}"), "") for n in range(200)])
     assert len(told(topic)) == 1
 
 

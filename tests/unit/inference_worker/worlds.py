@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from inference_worker.app import create_app
 from inference_worker.places import CORRECTIONS, DEFERRED, INFERENCE, Places
 from inference_worker.settings import Settings
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from penstock.adapters.archive import ReadingsArchive, open_pack
 from penstock.adapters.memory import (
     FakeClock,
@@ -35,7 +36,7 @@ from penstock.ledger import ARCHIVE_HOP, INFERENCE_HOP, Ledger
 from penstock.model_types.xgboost import MODEL_TYPE as XGBOOST
 from penstock.ports import InvokeAnswer, ModelHost
 from penstock.registry import ModelRegistry, ModelVersion
-from penstock.runtime.telemetry import new_traceparent
+from penstock.runtime.traceparent import new_traceparent
 
 from tests.factories import NOON, make_reading
 from tests.unit.inference_worker.plants import PUMP
@@ -157,6 +158,7 @@ class World:
         self.topic = MemoryTopic(on_publish=on_publish)
         self.dead = MemoryDeadLetters()
         self.ledger = Ledger(self.tables, self.clock)
+        self.spans = InMemorySpanExporter()
         self._packs = 0
 
     @staticmethod
@@ -178,7 +180,7 @@ class World:
             to_columns(readings, sequences),
             pack_id=f"01kafzcf00pack{self._packs:012d}",
             created_at=self.clock.now(),
-            trace=new_traceparent(),
+            trace=new_traceparent(is_sampled=True),
         )
 
     async def send(self, *readings: Reading) -> ReadingsMessage:
@@ -244,7 +246,7 @@ class World:
         async def opening(_settings: Settings) -> AsyncIterator[Places]:
             yield self.places()
 
-        app = create_app(settings, opening=opening)
+        app = create_app(settings, opening=opening, spans=self.spans)
         async with app.router.lifespan_context(app):
             yield app
 

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 from ingest_api.app import IngestApp, Outside, create_app
 from ingest_api.settings import Settings
+from opentelemetry.sdk.trace.export import SpanExporter
 from penstock.adapters.memory import FakeClock, MemoryKeyValueStore, MemoryQueue, MemoryTopic
 from penstock.domain.ids import GatewayId
 from penstock.domain.readings import Reading, Reject, Sequence
@@ -92,6 +93,7 @@ async def running(
     ping: Callable[[], Awaitable[None]] = _reachable,
     settings: Settings | None = None,
     tables: MemoryKeyValueStore | None = None,
+    spans: SpanExporter | None = None,
 ) -> AsyncIterator[Ingest]:
     """Start the application, with one gateway of default settings and one key."""
     clock = FakeClock(NOON)
@@ -101,7 +103,7 @@ async def running(
     await gateways.put(GatewayBody(gateway_id=GW))
     issued = await gateways.add_key(GW)
     outside = Outside(publisher or MemoryTopic(queue, on_publish=on_publish), tables, ping)
-    app = create_app(settings or Settings(), outside=outside, clock=clock)
+    app = create_app(settings or Settings(), outside=outside, clock=clock, spans=spans)
     async with contextlib.AsyncExitStack() as stack:
         await stack.enter_async_context(app.api.router.lifespan_context(app.api))
         transport = httpx.ASGITransport(app)

@@ -13,7 +13,7 @@ from ingest_api.settings import Settings
 from penstock.channels.readings import CHANNEL
 from penstock.domain.errors import Unavailable
 from penstock.domain.readings import ReadingFlag
-from penstock.runtime.telemetry import new_traceparent
+from penstock.runtime.traceparent import new_traceparent
 
 from tests.unit.ingest_api.door import GW, MS, assert_json, envelope, eventually, reading, running
 

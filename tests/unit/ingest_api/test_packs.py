@@ -11,7 +11,8 @@ from penstock.channels.readings import CHANNEL
 from penstock.domain.ids import GatewayId
 from penstock.domain.readings import Sequence
 from penstock.packing import PACK_LIMIT
-from penstock.runtime.telemetry import new_traceparent, trace_id_of
+from penstock.runtime.traceparent import new_traceparent, trace_id_of
+from penstock.runtime.tracing import Span
 
 from tests.factories import NOON
 from tests.unit.ingest_api.factories import (
@@ -81,17 +82,13 @@ def test_cutting_loses_no_row_and_keeps_the_limit(sizes: list[int], limit: int) 
         assert [at for part in parts for at in part.at] == block.at
 
 
-def test_a_pack_of_one_request_continues_its_trace_and_a_shared_one_has_its_own(
-    packer: Packer,
-) -> None:
-    traces = [new_traceparent(), new_traceparent()]
-    submissions = [Submission(make_block(rows=5), trace=trace) for trace in traces]
-    (alone,) = packer.pack(submissions[:1])
+def test_a_pack_continues_the_trace_of_its_first_request_that_has_one(packer: Packer) -> None:
+    traces = ["", new_traceparent(), new_traceparent()]
+    submissions = [Submission(make_block(rows=5), span=Span(trace)) for trace in traces]
     (shared,) = packer.pack(submissions)
-    assert CHANNEL.decode(alone.body).trace == traces[0]
-    shared_trace = CHANNEL.decode(shared.body).trace
-    assert trace_id_of(shared_trace)
-    assert shared_trace not in traces
+    assert CHANNEL.decode(shared.body).trace == traces[1]
+    (alone,) = packer.pack(submissions[:1])
+    assert trace_id_of(CHANNEL.decode(alone.body).trace)
 
 
 def test_sequences_and_rejects_travel_too(packer: Packer) -> None:

@@ -18,7 +18,12 @@ from penstock.resources import COMMANDS
 from penstock.runtime.telemetry import Metrics
 
 ROOT = Path(__file__).parents[3]
-_KIND_BY_METHOD = {"count": "counter", "observe": "histogram", "gauge": "gauge"}
+_KIND_BY_METHOD = {
+    "count": "counter",
+    "count_from": "counter",
+    "observe": "histogram",
+    "gauge": "gauge",
+}
 
 
 def test_the_table_has_each_name_of_the_type_once() -> None:
@@ -90,9 +95,13 @@ def _calls() -> Iterator[tuple[str, str, Metric, set[str]]]:
         for node in ast.walk(ast.parse(path.read_text())):
             match node:
                 case ast.Call(
-                    func=ast.Attribute(attr=("count" | "observe" | "gauge") as method),
+                    func=ast.Attribute(
+                        attr=("count" | "count_from" | "observe" | "gauge") as method
+                    ),
                     args=[ast.Constant(value=name), *_],
                     keywords=keywords,
                 ) if metric := metric_by_name.get(name):
                     labels = {keyword.arg for keyword in keywords if keyword.arg}
+                    if method == "count_from":
+                        labels = {"outcome"}
                     yield f"{where}:{node.lineno}", method, metric, labels - {"amount", "value"}

@@ -14,12 +14,15 @@ from penstock.ports import Delivery, Receiver
 from penstock.runtime.lifecycle import Stop
 from penstock.runtime.retrying import Ack, DeadLetter, Retry, plan_retry
 from penstock.runtime.telemetry import Metrics
+from penstock.runtime.traceparent import trace_id_of, traceparent_in
+from penstock.runtime.tracing import NO_TRACING, Attributes, Tracing
 
 Handle = Callable[[Delivery], Awaitable[None]]
 Guard = Callable[[], Awaitable[None]]
 
 RECEIVE_AT_MOST = 10
 """SQS gives at most ten messages a call."""
+_GOOD_OUTCOMES = frozenset({"acked", "already_decided"})
 _RECEIVE_BACKOFF_SECONDS = (0.5, 1.0, 2.0, 5.0)
 
 log = structlog.get_logger()
@@ -48,8 +51,10 @@ class Consumer:
         guard: Guard | None = None,
         probe_seconds: float = 1.0,
         jitter: random.Random | None = None,
+        tracing: Tracing = NO_TRACING,
+        trace_of: Callable[[str], str] = traceparent_in,
     ) -> None:
-        """Wire a consumer; `run` starts it."""
+        """Wire a consumer; `run` starts it. `trace_of` finds the trace of a body."""
         self._receiver = receiver
         self._handle = handle
         self._queue = queue
@@ -62,6 +67,8 @@ class Consumer:
         self._guard = guard
         self._probe_seconds = probe_seconds
         self._jitter = jitter or random.Random()  # noqa: S311 -- spreads retries, keeps no secret
+        self._tracing = tracing
+        self._trace_of = trace_of
         self._running: set[asyncio.Task[None]] = set()
         self._dependency_failed = False
         self._failed_receives = 0
@@ -124,10 +131,7 @@ class Consumer:
         started = time.monotonic()
         heartbeat = asyncio.create_task(self._heartbeat(delivery), name=f"{self._queue}.heartbeat")
         try:
-            with structlog.contextvars.bound_contextvars(
-                queue=self._queue, message_id=delivery.message_id
-            ):
-                outcome = await self._handle_and_settle(delivery)
+            outcome = await self._in_its_trace(delivery)
         except asyncio.CancelledError:
             # The drain ran out of patience: others may have the message now.
             heartbeat.cancel()
@@ -137,6 +141,36 @@ class Consumer:
             heartbeat.cancel()
         self._metrics.count("deliveries", queue=self._queue, outcome=outcome)
         self._metrics.observe("delivery_seconds", time.monotonic() - started, queue=self._queue)
+
+    async def _in_its_trace(self, delivery: Delivery) -> str:
+        """Do it under the trace that the message carries; its log lines say which."""
+        trace = self._trace_of(delivery.body)
+        with (
+            structlog.contextvars.bound_contextvars(
+                queue=self._queue, message_id=delivery.message_id, trace_id=trace_id_of(trace)
+            ),
+            self._tracing.span(
+                f"process {self._queue}",
+                trace,
+                kind="consumer",
+                attributes=self._described(delivery),
+            ) as span,
+        ):
+            outcome = await self._handle_and_settle(delivery)
+            span.note({"penstock.outcome": outcome})
+            if outcome not in _GOOD_OUTCOMES:
+                span.fail(outcome)
+        return outcome
+
+    def _described(self, delivery: Delivery) -> Attributes:
+        return {
+            "messaging.system": "aws_sqs",
+            "messaging.operation.type": "process",
+            "messaging.destination.name": self._queue,
+            "messaging.message.id": delivery.message_id,
+            "messaging.message.body.size": len(delivery.body),
+            "penstock.receive_count": delivery.receive_count,
+        }
 
     async def _handle_and_settle(self, delivery: Delivery) -> str:
         try:

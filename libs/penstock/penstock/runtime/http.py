@@ -13,6 +13,8 @@ from penstock.domain.errors import Conflict, InvalidInput, NotFound, PenstockErr
 from penstock.ports import Clock
 from penstock.runtime.clock import new_id
 from penstock.runtime.telemetry import Metrics
+from penstock.runtime.traceparent import read_traceparent
+from penstock.runtime.tracing import NO_TRACING, UNTRACED, Span, Tracing
 
 Check = Callable[[], Awaitable[None]]
 """A readiness check: returns when fine, raises PenstockError with what is wrong."""
@@ -24,6 +26,9 @@ _STATUS_BY_FAMILY: Mapping[type[PenstockError], int] = {
     Unavailable: 503,
 }
 
+_LOOKS = ("/healthz", "/readyz", "/metrics")
+"""Asked for every few seconds by machines: neither counted nor traced."""
+
 log = structlog.get_logger()
 
 
@@ -34,12 +39,19 @@ def status_of(error: PenstockError) -> int:
     )
 
 
-def install(app: FastAPI, *, clock: Clock, metrics: Metrics, checks: Mapping[str, Check]) -> None:
+def install(
+    app: FastAPI,
+    *,
+    clock: Clock,
+    metrics: Metrics,
+    checks: Mapping[str, Check],
+    tracing: Tracing = NO_TRACING,
+) -> None:
     """Add error handlers, the request middleware and the health routes to an application.
 
     `checks` may be filled later, by the lifespan: it is read at every request.
     """
-    app.middleware("http")(_request_middleware(clock, metrics))
+    app.middleware("http")(_request_middleware(clock, metrics, tracing))
     app.exception_handler(PenstockError)(_on_penstock_error)
     app.exception_handler(RequestValidationError)(_on_invalid_request)
     app.exception_handler(HTTPException)(_on_http_exception)
@@ -85,26 +97,48 @@ def error_body(name: str, detail: object) -> dict[str, object]:
 
 
 def _request_middleware(
-    clock: Clock, metrics: Metrics
+    clock: Clock, metrics: Metrics, tracing: Tracing
 ) -> Callable[[Request, Callable[[Request], Awaitable[Response]]], Awaitable[Response]]:
     async def middleware(
         request: Request, call_next: Callable[[Request], Awaitable[Response]]
     ) -> Response:
         started = time.monotonic()
         request_id = new_id(clock)
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
+        is_looked_at = request.url.path.startswith(_LOOKS)
+        trace = read_traceparent(request.headers.get("traceparent", ""))
+        with (
+            structlog.contextvars.bound_contextvars(request_id=request_id),
+            UNTRACED
+            if is_looked_at
+            else tracing.span(request.method, trace, kind="server") as span,
+        ):
             response = await call_next(request)
             response.headers["x-request-id"] = request_id
-            if not request.url.path.startswith(("/healthz", "/readyz", "/metrics")):
+            if not is_looked_at:
                 duration_ms = round((time.monotonic() - started) * 1000, 1)
                 route = getattr(request.scope.get("route"), "path", "unknown")
                 code = str(response.status_code)
                 metrics.count("http_requests", route=route, code=code)
+                _describe(span, request.method, route, response.status_code, request_id)
                 log.info("request.answered", method=request.method, route=route, code=code,
                          duration_ms=duration_ms)  # fmt: skip
         return response
 
     return middleware
+
+
+def _describe(span: Span, method: str, route: str, status: int, request_id: str) -> None:
+    span.rename(f"{method} {route}")
+    span.note(
+        {
+            "http.request.method": method,
+            "http.route": route,
+            "http.response.status_code": status,
+            "penstock.request_id": request_id,
+        }
+    )
+    if status >= 500:
+        span.fail(str(status))
 
 
 async def _on_penstock_error(_request: Request, error: Exception) -> JSONResponse:

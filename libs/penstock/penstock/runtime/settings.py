@@ -58,6 +58,27 @@ class CoreSettings(BaseSettings):
         Field(validation_alias=AliasChoices("api_tokens", "PENSTOCK_API_TOKENS"), repr=False),
     ] = {}
     """Tokens of the HTTP API with their roles, as JSON: for one machine; AWS has OIDC."""
+    otlp_endpoint: Annotated[
+        str | None,
+        Field(
+            validation_alias=AliasChoices(
+                "otlp_endpoint", "PENSTOCK_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"
+            )
+        ),
+    ] = None
+    """Base URL of a collector that takes spans by OTLP over HTTP; without one none are recorded."""
+    traces_ratio: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=1,
+            validation_alias=AliasChoices(
+                "traces_ratio", "PENSTOCK_TRACES_RATIO", "OTEL_TRACES_SAMPLER_ARG"
+            ),
+        ),
+    ] = 0.05
+    """Share of the traces that begin here that are recorded; what comes with a traceparent says
+    itself whether it is."""
 
     host: str = "127.0.0.1"
     """Address to listen on."""

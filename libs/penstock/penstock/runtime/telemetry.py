@@ -1,9 +1,9 @@
-"""Metrics under the names of `penstock.metrics`, and the trace context that messages carry."""
+"""Metrics under the names of `penstock.metrics`."""
 
-import os
-import re
+from collections.abc import Callable, Mapping
 
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
+from opentelemetry.metrics import CallbackOptions, Observation
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.resources import Resource
 from prometheus_client import CollectorRegistry, generate_latest
@@ -12,8 +12,6 @@ from penstock.metrics import BY_NAME, CounterName, GaugeName, HistogramName
 
 _BOUNDARIES = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300]
 """Histograms hold seconds: from a fast call to a slow batch."""
-
-_TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}")
 
 
 class Metrics:
@@ -62,6 +60,16 @@ class Metrics:
             )
         gauge.set(value, labels)
 
+    def count_from(self, name: CounterName, read: Callable[[], Mapping[str, int]]) -> None:
+        """Show a counter that somebody else keeps, by outcome; `read` is called at every look."""
+
+        def observe(_options: CallbackOptions) -> list[Observation]:
+            return [Observation(amount, {"outcome": outcome}) for outcome, amount in read().items()]
+
+        self._meter.create_observable_counter(
+            f"penstock_{name}", callbacks=[observe], description=BY_NAME[name].help
+        )
+
     def render(self) -> bytes:
         """Write all metrics as Prometheus reads them."""
         return generate_latest(self._registry)
@@ -69,20 +77,3 @@ class Metrics:
     def close(self) -> None:
         """Stop the meter."""
         self._provider.shutdown()
-
-
-def new_traceparent() -> str:
-    """Start a trace (www.w3.org/TR/trace-context)."""
-    return f"00-{os.urandom(16).hex()}-{os.urandom(8).hex()}-01"
-
-
-def child_of(traceparent: str) -> str:
-    """Continue a trace under a new span, or start one where there is none."""
-    trace_id = trace_id_of(traceparent)
-    return f"00-{trace_id}-{os.urandom(8).hex()}-01" if trace_id else new_traceparent()
-
-
-def trace_id_of(traceparent: str) -> str:
-    """Trace id of a traceparent; empty where it is not one."""
-    match = _TRACEPARENT.fullmatch(traceparent)
-    return match.group(1) if match else ""

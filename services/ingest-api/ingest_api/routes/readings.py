@@ -14,7 +14,9 @@ from penstock.domain.time import to_iso
 from penstock.gateways import GatewayKey
 from penstock.ports import Clock
 from penstock.runtime.clock import new_id
-from penstock.runtime.telemetry import Metrics, trace_id_of
+from penstock.runtime.telemetry import Metrics
+from penstock.runtime.traceparent import read_traceparent
+from penstock.runtime.tracing import NO_TRACING, UNTRACED, Span, Tracing
 from starlette.types import Receive, Scope, Send
 
 from ingest_api.accept import Acceptor, Arrival, TooManyItems
@@ -48,6 +50,7 @@ class Request:
     headers: Mapping[bytes, bytes]
     receive: Receive
     gateway_id: str = ""
+    span: Span = UNTRACED
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,16 +64,22 @@ class Door:
     clock: Clock
     metrics: Metrics
     deadline_seconds: float = 3.5
+    tracing: Tracing = NO_TRACING
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, always with JSON."""
         headers = {name: value for name, value in scope["headers"] if name in _WANTED_HEADERS}
         request = Request(new_id(self.clock), scope["path"].rstrip("/"), headers, receive)
-        try:
-            answer = await self._answer(scope["method"], request)
-        except ClientGone:
-            log.info("request.abandoned", request_id=request.id, gateway_id=request.gateway_id)
-            return
+        name = f"{scope['method']} {request.path}"
+        with self.tracing.span(name, _trace_of(headers), kind="server") as request.span:
+            try:
+                answer = await self._answer(scope["method"], request)
+            except ClientGone:
+                request.span.fail("the client is gone")
+                log.info("request.abandoned", request_id=request.id, gateway_id=request.gateway_id)
+                return
+            if request.span.is_recorded:
+                _describe(request, answer)
         self.metrics.count("http_requests", route=request.path, code=str(answer.status))
         await _send(send, answer, request.id)
 
@@ -157,16 +166,36 @@ ROUTES: Mapping[str, tuple[tuple[str, ...], Callable[[Door, Request], Awaitable[
 async def _accept(
     door: Door, gateway: KnownGateway, body: bytes, request: Request, *, deadline: float
 ) -> Answer:
-    traceparent = request.headers.get(b"traceparent", b"").decode("latin-1")
-    trace = traceparent if trace_id_of(traceparent) else ""
-    arrival = Arrival(gateway, body, request.id, trace)
+    arrival = Arrival(gateway, body, request.id, request.span)
     judged, pack_ids = await door.acceptor.accept(arrival, deadline=deadline)
     gateway.quota.take(readings=judged.accepted, size=0, now=time.monotonic())
     # The usual request is told at level debug: a line each would cost more than judging it.
     tell = log.info if judged.refused else log.debug
+    if request.span.is_recorded:
+        request.span.note(
+            {"penstock.accepted": judged.accepted, "penstock.rejected": len(judged.refused)}
+        )
     tell("readings.accepted", request_id=request.id, gateway_id=gateway.gateway_id,
          accepted=judged.accepted, rejected=len(judged.refused), packs=pack_ids)  # fmt: skip
     return accepted_answer(judged, request.id)
+
+
+def _trace_of(headers: Mapping[bytes, bytes]) -> str:
+    given = headers.get(b"traceparent")
+    return read_traceparent(given.decode("latin-1")) if given else ""
+
+
+def _describe(request: Request, answer: Answer) -> None:
+    request.span.note(
+        {
+            "http.route": request.path,
+            "http.response.status_code": answer.status,
+            "penstock.request_id": request.id,
+            "penstock.gateway_id": request.gateway_id,
+        }
+    )
+    if answer.status >= 500:
+        request.span.fail(str(answer.status))
 
 
 def _refused(request: Request, refusal: Refusal) -> Answer:
