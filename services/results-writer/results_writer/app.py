@@ -14,6 +14,7 @@ from penstock.runtime import http
 from penstock.runtime.auth import install_tokens
 from penstock.runtime.clock import SystemClock, new_id
 from penstock.runtime.lifecycle import Stop, owned_task
+from penstock.runtime.span_export import TracedProcess
 from penstock.runtime.telemetry import Metrics
 
 from results_writer.archive_consumer import ArchiveWriter
@@ -36,12 +37,14 @@ _ARCHIVE_LIMITS = BatchLimits(max_bytes=4 * 1024 * 1024, max_age_seconds=10.0, m
 def create_app(settings: Settings, *, opening: OpenPlaces = open_places) -> FastAPI:
     """Make the application; `opening` gives the outside world."""
     metrics = Metrics(SERVICE)
+    traced = TracedProcess(settings, SERVICE, metrics)
     checks: dict[str, http.Check] = {}
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             stack.callback(metrics.close)
+            stack.push_async_callback(traced.close)
             places = await stack.enter_async_context(opening(settings))
             wiring = Wiring(
                 places.clock,
@@ -49,6 +52,7 @@ def create_app(settings: Settings, *, opening: OpenPlaces = open_places) -> Fast
                 Stop(),
                 wait_seconds=settings.receive_wait_seconds,
                 drain_seconds=settings.drain_seconds,
+                tracing=traced.tracing,
             )
             consumers = await _Assembly(settings, places, wiring, stack).consumers()
             for name, consumer in consumers.items():
@@ -63,7 +67,7 @@ def create_app(settings: Settings, *, opening: OpenPlaces = open_places) -> Fast
 
     app = FastAPI(title=SERVICE, lifespan=lifespan)
     install_tokens(app.state, settings.api_tokens)
-    http.install(app, clock=SystemClock(), metrics=metrics, checks=checks)
+    http.install(app, clock=SystemClock(), metrics=metrics, checks=checks, tracing=traced.tracing)
     app.include_router(sink_routes.router)
     return app
 

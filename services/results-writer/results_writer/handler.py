@@ -22,6 +22,7 @@ from penstock.gathering import gather_all
 from penstock.ledger import Ledger
 from penstock.ports import Sink, WriteReport
 from penstock.runtime.telemetry import Metrics
+from penstock.runtime.tracing import current_span
 
 from results_writer.dead_letter_limit import DeadLetterLimit
 
@@ -92,6 +93,7 @@ class SinkWriter:
         entries = [self._ledger.record(PackId(p), self._name, c) for p, c in counts.items()]
         await gather_all(entries, at_once=_AT_ONCE)
         self._tell(len(batch.predictions), report, seconds)
+        current_span().note({"penstock.rows": len(batch.predictions)})
         return batch.unreadable
 
     async def _bury(self, batch: _Batch, position: int, reason: str) -> None:

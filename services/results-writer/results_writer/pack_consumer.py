@@ -14,6 +14,7 @@ from penstock.runtime.batching import Batcher
 from penstock.runtime.consumer import Consumer
 from penstock.runtime.lifecycle import Stop
 from penstock.runtime.telemetry import Metrics
+from penstock.runtime.tracing import NO_TRACING, Span, Tracing, current_span
 
 from results_writer.dead_letter_limit import DeadLetterLimit
 from results_writer.sink import BatchLimits
@@ -34,6 +35,7 @@ _PING_SECONDS = 12
 class _Waiting(Generic[E]):
     message: E
     size: int
+    span: Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,7 @@ class Wiring:
     wait_seconds: float = 10.0
     probe_seconds: float = 1.0
     drain_seconds: float = 15.0
+    tracing: Tracing = NO_TRACING
 
 
 class PackConsumer(Generic[E]):
@@ -101,6 +104,7 @@ class PackConsumer(Generic[E]):
             drain_seconds=wiring.drain_seconds,
             guard=self._guard,
             probe_seconds=wiring.probe_seconds,
+            tracing=wiring.tracing,
         )
 
     @property
@@ -167,17 +171,18 @@ class PackConsumer(Generic[E]):
         except (MalformedPayload, UnsupportedVersion):
             self._limit.admit(1, dead=1)
             raise
-        unreadable = await self._batcher.add([_Waiting(message, len(delivery.body))])
+        waiting = _Waiting(message, len(delivery.body), current_span())
+        unreadable = await self._batcher.add([waiting])
         self._limit.admit(1, dead=len(unreadable))
         if unreadable:
             raise MalformedPayload(unreadable[0])
 
     async def _flush(self, batch: Sequence[_Waiting[E]]) -> Mapping[int, str]:
         # The task began with the context of the delivery that opened the batch.
-        structlog.contextvars.unbind_contextvars("message_id")
+        structlog.contextvars.unbind_contextvars("message_id", "trace_id")
         self._is_writing = True
         try:
-            unreadable = await self._write([waiting.message for waiting in batch])
+            unreadable = await self._write_in_its_traces(batch)
         except Unavailable:
             self._wiring.metrics.gauge("sink_up", 0, sink=self._queue.name)
             raise
@@ -186,6 +191,17 @@ class PackConsumer(Generic[E]):
         self._mark_proved()
         self._tell_age(batch)
         return unreadable
+
+    async def _write_in_its_traces(self, batch: Sequence[_Waiting[E]]) -> Mapping[int, str]:
+        """A batch goes on with the trace of one of its packs; those of the others are linked."""
+        with self._wiring.tracing.shared_span(
+            f"write {self._queue.name}",
+            (waiting.span.trace for waiting in batch),
+            attributes={"penstock.packs": len(batch)},
+        ) as writing:
+            for waiting in batch:
+                waiting.span.link(writing)
+            return await self._write([waiting.message for waiting in batch])
 
     def _tell_age(self, batch: Sequence[_Waiting[E]]) -> None:
         oldest = min(waiting.message.created_at for waiting in batch)

@@ -17,6 +17,7 @@ from penstock.domain.predictions import Prediction
 from penstock.ledger import Ledger
 from penstock.runtime.lifecycle import Stop
 from penstock.runtime.telemetry import Metrics
+from penstock.runtime.tracing import NO_TRACING, Tracing
 from results_writer.dead_letter_limit import DeadLetterLimit
 from results_writer.handler import SinkWriter
 from results_writer.pack_consumer import PackConsumer, Wiring
@@ -50,6 +51,7 @@ class Rig:
     clock: FakeClock = field(default_factory=FakeClock)
     stop: Stop = field(default_factory=Stop)
     share: float = 0.2
+    tracing: Tracing = NO_TRACING
 
     @contextmanager
     def consumer(self) -> Iterator[PackConsumer]:  # type: ignore[type-arg]
@@ -62,7 +64,7 @@ class Rig:
         yield PackConsumer(
             CHANNEL, QUEUE, self.queue, write=writer.write, ping=writer.ping, limits=self.limits,
             packs_limit=DeadLetterLimit(share=self.share, least=100), items_limit=limit,
-            wiring=Wiring(self.clock, metrics, self.stop, 0.05, 0.02, 1),
+            wiring=Wiring(self.clock, metrics, self.stop, 0.05, 0.02, 1, self.tracing),
         )  # fmt: skip
         metrics.close()
 
@@ -86,8 +88,10 @@ class Rig:
         await until(lambda: not self.queue.bodies)
 
 
-def pack_of(predictions: list[Prediction]) -> str:
-    message = predictions_message(predictions, pack_id=predictions[0].pack_id, created_at=NOON)
+def pack_of(predictions: list[Prediction], *, trace: str = "") -> str:
+    message = predictions_message(
+        predictions, pack_id=predictions[0].pack_id, created_at=NOON, trace=trace
+    )
     return CHANNEL.encode(message)
 
 
