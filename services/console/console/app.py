@@ -17,6 +17,7 @@ from penstock.runtime.clock import SystemClock
 from penstock.runtime.consumer import Consumer
 from penstock.runtime.http import Check
 from penstock.runtime.lifecycle import Stop, owned_task
+from penstock.runtime.span_export import TracedProcess
 from penstock.runtime.telemetry import Metrics
 from penstock.source_settings import SourceStore
 
@@ -44,18 +45,20 @@ def create_app(settings: Settings) -> FastAPI:
     """Wire the console; nothing is opened before the lifespan starts."""
     checks: dict[str, Check] = {}
     metrics = Metrics("console")
+    traced = TracedProcess(settings, "console", metrics)
     clock = SystemClock()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            state = await _open(settings, stack, clock, metrics, checks)
+            stack.push_async_callback(traced.close)
+            state = await _open(settings, stack, clock, traced, checks)
             app.state.console = state
             yield
 
     app = FastAPI(title="Penstock console", version="1", lifespan=lifespan)
     auth.install_tokens(app.state, settings.api_tokens)
-    http.install(app, clock=clock, metrics=metrics, checks=checks)
+    http.install(app, clock=clock, metrics=metrics, checks=checks, tracing=traced.tracing)
     for router in ROUTERS:
         app.include_router(router)
     return app
@@ -65,7 +68,7 @@ async def _open(
     settings: Settings,
     stack: AsyncExitStack,
     clock: SystemClock,
-    metrics: Metrics,
+    traced: TracedProcess,
     checks: dict[str, Check],
 ) -> State:
     aurora = settings.aurora
@@ -76,7 +79,7 @@ async def _open(
     store = DynamoStore(await clients.dynamodb(), settings.name_prefix)
     archive = S3ObjectStore(await clients.s3(), physical_name(settings.name_prefix, ARCHIVE.name))
     letters = DeadLetterStore(archive, store, clock)
-    await _drain_dead_letters(settings, stack, clients, letters, metrics)
+    await _drain_dead_letters(settings, stack, clients, letters, traced)
 
     async def tables_answer() -> None:
         await store.get(GATEWAYS.name, {"gateway_id": "-"})
@@ -102,7 +105,7 @@ async def _drain_dead_letters(
     stack: AsyncExitStack,
     clients: AwsClients,
     letters: DeadLetterStore,
-    metrics: Metrics,
+    traced: TracedProcess,
 ) -> None:
     sqs = await clients.sqs()
     stop = Stop()
@@ -113,7 +116,8 @@ async def _drain_dead_letters(
             keep_in(letters, queue),
             queue=queue,
             stop=stop,
-            metrics=metrics,
+            metrics=traced.metrics,
+            tracing=traced.tracing,
             concurrency=2,
             wait_seconds=settings.dead_letter_wait_seconds,
             drain_seconds=settings.drain_seconds,

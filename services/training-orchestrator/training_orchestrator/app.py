@@ -26,11 +26,13 @@ from penstock.runtime.consumer import Consumer
 from penstock.runtime.http import Check
 from penstock.runtime.lifecycle import Stop, owned_task, run_service, stop_on_signals
 from penstock.runtime.logging import configure_logging
+from penstock.runtime.span_export import TracedProcess
 from penstock.runtime.telemetry import Metrics
 
 from training_orchestrator.api import Doors, build_app, obedience, wire
 from training_orchestrator.datasets_store import DatasetsStore
 from training_orchestrator.dependencies import State
+from training_orchestrator.job_trace import job_trace_in
 from training_orchestrator.jobs_store import JobsStore
 from training_orchestrator.leases import Leases
 from training_orchestrator.obey import Obey
@@ -63,21 +65,26 @@ def create_app(settings: Settings) -> FastAPI:
     """Wire the orchestrator; nothing is opened before the lifespan starts."""
     checks: dict[str, Check] = {}
     metrics = Metrics("training-orchestrator")
+    traced = TracedProcess(settings, "training-orchestrator", metrics)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            app.state.orchestrator = await _open(settings, stack, metrics, checks)
+            stack.push_async_callback(traced.close)
+            app.state.orchestrator = await _open(settings, stack, traced, checks)
             yield
 
     app = build_app(lifespan)
     auth.install_tokens(app.state, settings.api_tokens)
-    http.install(app, clock=SystemClock(), metrics=metrics, checks=checks)
+    http.install(app, clock=SystemClock(), metrics=metrics, checks=checks, tracing=traced.tracing)
     return app
 
 
 async def _open(
-    settings: Settings, stack: AsyncExitStack, metrics: Metrics, checks: dict[str, Check]
+    settings: Settings,
+    stack: AsyncExitStack,
+    traced: TracedProcess,
+    checks: dict[str, Check],
 ) -> State:
     prefix = settings.name_prefix
     clients = await stack.enter_async_context(aws_clients(settings.region))
@@ -98,7 +105,7 @@ async def _open(
     state = wire(bench, doors, stop)
     receiver = await _receiver(settings, sqs)
     handler = obedience(state, TaskTokens(machine_client))
-    consumer = _consumer(settings, receiver, handler, metrics, stop=stop)
+    consumer = _consumer(settings, receiver, handler, traced, stop=stop)
     await stack.enter_async_context(owned_task(consumer.run(), name="commands.consumer", stop=stop))
     sweeper = Sweeper(
         bench.jobs, state.distributor, machine, bench.leases, bench.clock,
@@ -166,18 +173,25 @@ async def _receiver(settings: Settings, sqs: "SQSClient") -> Receiver:
 
 
 def _consumer(
-    settings: Settings, receiver: Receiver, handler: Obey, metrics: Metrics, *, stop: Stop
+    settings: Settings,
+    receiver: Receiver,
+    handler: Obey,
+    traced: TracedProcess,
+    *,
+    stop: Stop,
 ) -> Consumer:
     return Consumer(
         receiver,
         handler.handle,
         queue=_COMMANDS.name,
         stop=stop,
-        metrics=metrics,
+        metrics=traced.metrics,
         concurrency=settings.commands_concurrency,
         visibility_seconds=_COMMANDS.visibility_seconds,
         wait_seconds=settings.receive_wait_seconds,
         drain_seconds=settings.drain_seconds,
+        tracing=traced.tracing,
+        trace_of=job_trace_in,
     )
 
 

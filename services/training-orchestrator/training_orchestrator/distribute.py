@@ -8,6 +8,7 @@ from penstock.domain.jobs import Job, JobStatus, PullVerdict, SliceOutcome, judg
 from penstock.ports import Clock, Publisher
 from penstock.runtime.clock import new_id
 
+from training_orchestrator.job_trace import slice_trace
 from training_orchestrator.jobs_store import JobsStore, recipe_of
 from training_orchestrator.ports import Executions
 from training_orchestrator.slices_store import Settlement, SlicesStore
@@ -145,6 +146,7 @@ class Distributor:
             version=VERSION,
             id=new_id(self._clock),
             created_at=self._clock.now(),
+            trace=slice_trace(job.job_id, piece.slice_id),
             job_id=job.job_id,
             run=job.pull_run,
             slice_id=piece.slice_id,

@@ -26,6 +26,7 @@ from penstock.domain.jobs import SliceOutcome
 from penstock.domain.time import Micros
 from penstock.ports import Delivery, Item, KeyValueStore, Publisher, Write
 from penstock.resources import SLICES
+from penstock.runtime.tracing import current_span
 from penstock.source import SourceTimedOut, SourceUnreachable, TruncatedAnswer
 from penstock.source_settings import SourceStore
 
@@ -110,6 +111,16 @@ class Fetcher:
             message.job_id, message.slice_id, outcome, is_redelivery=not is_first
         )
         self._walker.metrics.count("slices", outcome=outcome.state.value.lower())
+        current_span().note(
+            {
+                "penstock.job_id": message.job_id,
+                "penstock.slice_id": message.slice_id,
+                "penstock.source": message.source,
+                "penstock.state": outcome.state.value,
+                "penstock.rows": outcome.rows,
+                "penstock.bytes": outcome.bytes,
+            }
+        )
         log.info(
             "slice.settled", state=outcome.state.value, rows=outcome.rows, bytes=outcome.bytes,
             reason=outcome.reason, duration_ms=round((time.monotonic() - started) * 1000),

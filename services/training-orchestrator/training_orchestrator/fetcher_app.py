@@ -21,6 +21,7 @@ from penstock.runtime.http import Check
 from penstock.runtime.lifecycle import Stop, owned_task, run_service
 from penstock.runtime.logging import configure_logging
 from penstock.runtime.settings import ConsumerSettings
+from penstock.runtime.span_export import TracedProcess
 from penstock.runtime.telemetry import Metrics
 from penstock.source_client import SourceClients
 from penstock.source_guard import Guard, IpNetwork
@@ -86,16 +87,18 @@ def create_app(settings: FetcherSettings) -> FastAPI:
     """Wire a fetcher; nothing is opened before the lifespan starts."""
     checks: dict[str, Check] = {}
     metrics = Metrics("training-fetcher")
+    traced = TracedProcess(settings, "training-fetcher", metrics)
     clock = SystemClock()
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            await _open(settings, stack, clock, metrics, checks)
+            stack.push_async_callback(traced.close)
+            await _open(settings, stack, clock, traced, checks)
             yield
 
     app = FastAPI(title="Penstock training fetcher", version="1", lifespan=lifespan)
-    http.install(app, clock=clock, metrics=metrics, checks=checks)
+    http.install(app, clock=clock, metrics=metrics, checks=checks, tracing=traced.tracing)
     return app
 
 
@@ -103,7 +106,7 @@ async def _open(
     settings: FetcherSettings,
     stack: AsyncExitStack,
     clock: SystemClock,
-    metrics: Metrics,
+    traced: TracedProcess,
     checks: dict[str, Check],
 ) -> None:
     aws = await stack.enter_async_context(aws_clients(settings.region))
@@ -120,7 +123,7 @@ async def _open(
         clients=clients,
         limit=SharedLimit(store, clock, new_id(clock), patience_seconds=patience),
         clock=clock,
-        metrics=metrics,
+        metrics=traced.metrics,
         policy=settings.policy,
     )
     fetcher = Fetcher(
@@ -131,7 +134,7 @@ async def _open(
         queue=publisher,
     )
     stop = Stop()
-    consumer = _consumer(settings, SqsReceiver(sqs, url), fetcher, stop, metrics)
+    consumer = _consumer(settings, SqsReceiver(sqs, url), fetcher, stop, traced)
     await stack.enter_async_context(owned_task(consumer.run(), name="slices.consumer", stop=stop))
 
     async def tables_answer() -> None:
@@ -141,7 +144,11 @@ async def _open(
 
 
 def _consumer(
-    settings: FetcherSettings, receiver: SqsReceiver, fetcher: Fetcher, stop: Stop, metrics: Metrics
+    settings: FetcherSettings,
+    receiver: SqsReceiver,
+    fetcher: Fetcher,
+    stop: Stop,
+    traced: TracedProcess,
 ) -> Consumer:
     (queue,) = CHANNEL.queues
     return Consumer(
@@ -149,11 +156,12 @@ def _consumer(
         fetcher.handle,
         queue=queue.name,
         stop=stop,
-        metrics=metrics,
+        metrics=traced.metrics,
         concurrency=settings.concurrency,
         visibility_seconds=queue.visibility_seconds,
         wait_seconds=settings.receive_wait_seconds,
         drain_seconds=settings.drain_seconds,
+        tracing=traced.tracing,
     )
 
 

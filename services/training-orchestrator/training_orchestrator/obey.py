@@ -16,6 +16,7 @@ from penstock.domain.errors import (
     Unavailable,
 )
 from penstock.ports import Delivery
+from penstock.runtime.tracing import current_span
 
 from training_orchestrator.ports import TaskTokens
 from training_orchestrator.promote import Promotions
@@ -51,6 +52,8 @@ class Obey:
         if not command.task_token:
             await self._promotions.go_on(command, delivery)
             return
+        current_span().rename(f"step {command.step}")
+        current_span().note({"penstock.job_id": command.job_id, "penstock.run": command.run})
         with structlog.contextvars.bound_contextvars(job_id=command.job_id, step=command.step):
             await self._answer(command)
 
@@ -58,11 +61,13 @@ class Obey:
         try:
             answer = await self._do(command)
         except (InvalidInput, NotFound) as error:
+            current_span().fail(str(error))
             log.warning("step.failed", error=str(error))
             await self._discarding(
                 self._tokens.fail(command.task_token, type(error).__name__, str(error))
             )
         else:
+            current_span().note({"penstock.state": answer.state})
             log.info("step.answered", state=answer.state)
             await self._discarding(self._tokens.succeed(command.task_token, answer.output))
 

@@ -24,6 +24,7 @@ from penstock.gathering import gather_all
 from penstock.model_type import ModelType
 from penstock.ports import Delivery, ObjectStore
 from penstock.runtime.telemetry import Metrics
+from penstock.runtime.tracing import current_span
 from penstock.source_settings import SourceStore
 
 from training_orchestrator.datasets_store import MANIFEST, DatasetsStore, dataset_prefix
@@ -113,6 +114,7 @@ class Preparer:
         with structlog.contextvars.bound_contextvars(job_id=message.job_id):
             outcome = await self._answer(message, delivery.receive_count)
             self._metrics.count("datasets", outcome=outcome)
+            current_span().note({"penstock.job_id": message.job_id, "penstock.state": outcome})
             duration_ms = round((time.monotonic() - started) * 1000)
             log.info("dataset.settled", outcome=outcome, duration_ms=duration_ms)
 

@@ -23,12 +23,14 @@ from penstock.runtime.http import Check
 from penstock.runtime.lifecycle import Stop, owned_task, run_service
 from penstock.runtime.logging import configure_logging
 from penstock.runtime.settings import ConsumerSettings
+from penstock.runtime.span_export import TracedProcess
 from penstock.runtime.telemetry import Metrics
 from penstock.source_settings import SourceStore
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
 from training_orchestrator.datasets_store import DatasetsStore
+from training_orchestrator.job_trace import job_trace_in
 from training_orchestrator.jobs_store import JobsStore
 from training_orchestrator.prepare import PrepareLimits, Preparer
 from training_orchestrator.slices_store import SlicesStore
@@ -64,16 +66,18 @@ def create_app(settings: PreparerSettings) -> FastAPI:
     """Wire a preparer; nothing is opened before the lifespan starts."""
     checks: dict[str, Check] = {}
     metrics = Metrics("training-preparer")
+    traced = TracedProcess(settings, "training-preparer", metrics)
     clock = SystemClock()
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            await _open(settings, stack, clock, metrics, checks)
+            stack.push_async_callback(traced.close)
+            await _open(settings, stack, clock, traced, checks)
             yield
 
     app = FastAPI(title="Penstock training preparer", version="1", lifespan=lifespan)
-    http.install(app, clock=clock, metrics=metrics, checks=checks)
+    http.install(app, clock=clock, metrics=metrics, checks=checks, tracing=traced.tracing)
     return app
 
 
@@ -81,7 +85,7 @@ async def _open(
     settings: PreparerSettings,
     stack: AsyncExitStack,
     clock: SystemClock,
-    metrics: Metrics,
+    traced: TracedProcess,
     checks: dict[str, Check],
 ) -> None:
     aws = await stack.enter_async_context(aws_clients(settings.region))
@@ -97,7 +101,7 @@ async def _open(
         model_types=discover(
             model_types, attribute="MODEL_TYPE", kind=ModelType, group="penstock.model_types"
         ),
-        metrics=metrics,
+        metrics=traced.metrics,
         limits=settings.limits,
     )
     (queue,) = CHANNEL.queues
@@ -112,11 +116,13 @@ async def _open(
         preparer.handle,
         queue=queue.name,
         stop=stop,
-        metrics=metrics,
+        metrics=traced.metrics,
         concurrency=settings.concurrency,
         visibility_seconds=queue.visibility_seconds,
         wait_seconds=settings.receive_wait_seconds,
         drain_seconds=settings.drain_seconds,
+        tracing=traced.tracing,
+        trace_of=job_trace_in,
     )
     await stack.enter_async_context(owned_task(consumer.run(), name="prepare.consumer", stop=stop))
 
