@@ -35,6 +35,14 @@ def test_a_message_of_another_version_is_refused_by_name(channel: Channel[Any]) 
 
 
 @pytest.mark.parametrize("channel", CHANNELS.values(), ids=CHANNELS.keys())
+def test_a_field_that_a_newer_writer_added_is_ignored(channel: Channel[Any]) -> None:
+    """What docs/upgrade.md lets a writer do without a new version."""
+    body = channel.encode(channel.worst_case())
+    fields = msgspec.json.decode(body)
+    assert channel.encode(channel.decode(json.dumps({**fields, "added": 1}))) == body
+
+
+@pytest.mark.parametrize("channel", CHANNELS.values(), ids=CHANNELS.keys())
 @pytest.mark.parametrize("body", ["", "{", "[]", "null", '{"version": 1}', '{"version": "1"}'])
 def test_garbage_is_malformed_and_nothing_else(channel: Channel[Any], body: str) -> None:
     with pytest.raises(MalformedPayload):

@@ -10,7 +10,7 @@ import hmac
 import re
 import secrets
 from collections.abc import AsyncIterator, Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Annotated, Literal, cast
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -307,9 +307,14 @@ def _gateway(item: dict[str, object]) -> Gateway:
     return Gateway(
         # A newer console may have written fields that this build does not know yet.
         settings=GatewayBody.model_validate_json(cast("str", item["body"]), extra="ignore"),
-        keys=tuple(GatewayKey(**key) for key in keys),  # type: ignore[arg-type]  # as it was put
+        keys=tuple(map(_stored_key, keys)),
         version=cast("int", item["version"]),
         created_at=Micros(cast("int", item["created_at"])),
         updated_at=Micros(cast("int", item["updated_at"])),
         last_bad_key_at=None if bad_key_at is None else Micros(cast("int", bad_key_at)),
     )
+
+
+def _stored_key(key: dict[str, object]) -> GatewayKey:
+    known = {field.name: key[field.name] for field in fields(GatewayKey) if field.name in key}
+    return GatewayKey(**known)  # type: ignore[arg-type]  # as it was put

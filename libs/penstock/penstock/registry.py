@@ -1,7 +1,7 @@
 """The registry of models: which versions there are, what each was made of, which is champion."""
 
 from collections.abc import AsyncIterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 
 from penstock.bodies import FrameBody
 from penstock.domain.errors import NotFound
@@ -98,4 +98,6 @@ def _key(model: str, version: str) -> dict[str, object]:
 
 
 def _version(item: dict[str, object]) -> ModelVersion:
-    return ModelVersion(**item)  # type: ignore[arg-type]  # the store gives back what was put
+    # A newer orchestrator may have written fields that this build does not know yet.
+    known = {field.name: item[field.name] for field in fields(ModelVersion) if field.name in item}
+    return ModelVersion(**known)  # type: ignore[arg-type]  # the store gives back what was put

@@ -48,6 +48,18 @@ def test_text_that_cannot_be_a_key_is_not_taken_apart(text: str) -> None:
     assert split_key(text) is None
 
 
+async def test_what_a_newer_console_adds_to_a_key_is_ignored(
+    store: GatewayStore, tables: MemoryKeyValueStore, clock: FakeClock
+) -> None:
+    await store.put(settings())
+    issued = await store.add_key(GW)
+    gateway = await store.get(GW)
+    (key,) = gateway.keys
+    stored = {"key_id": key.key_id, "digest": key.digest, "created_at": key.created_at, "added": 1}
+    await tables.write(Write("gateways", {"gateway_id": GW}, set={"keys": [stored]}))
+    assert opens(await store.get(GW), issued, clock.now())
+
+
 async def test_a_secret_is_shown_once_and_never_stored(
     store: GatewayStore, tables: MemoryKeyValueStore
 ) -> None:
