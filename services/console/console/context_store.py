@@ -34,6 +34,18 @@ class ContextStore:
         """Read all asset types."""
         return await self._rows(select(asset_types).order_by(asset_types.c.name))
 
+    async def delete_asset_type(self, name: str) -> None:
+        """Remove an asset type; raise Conflict while an asset is of it."""
+        async with transaction(self._pool) as connection:
+            # Locked first: an asset that is being made of it waits, and then finds none.
+            mine = select(asset_types).where(asset_types.c.name == name).with_for_update()
+            await execute(connection, mine)
+            of_it = select(assets.c.name).where(assets.c.asset_type == name).limit(1)
+            asset = await (await execute(connection, of_it)).fetchone()
+            if asset is not None:
+                raise Conflict(f"asset {asset['name']} is of type {name}: remove it first")
+            await execute(connection, delete(asset_types).where(asset_types.c.name == name))
+
     async def put_asset(self, asset: AssetBody) -> None:
         """Create or replace an asset; its site and type become known with it."""
         async with transaction(self._pool) as connection:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from penstock.domain.time import Micros, to_iso
-from penstock.ports import KeyValueStore
+from penstock.ports import KeyValueStore, Write
 from penstock.resources import LATEST
 
 _TIMES = frozenset({"event_time", "received_at", "predicted_at", "stored_at"})
@@ -19,6 +19,16 @@ async def read_latest(
         rows = store.scan(LATEST.name)
     found = [_shown(row) async for row in rows if binding is None or row["binding"] == binding]
     return sorted(found, key=lambda item: (str(item["asset"]), str(item["binding"])))
+
+
+async def forget_latest(store: KeyValueStore, *, asset: str) -> None:
+    """Remove the items of an asset that is no more."""
+    keys = [
+        {"asset": row["asset"], "binding": row["binding"]}
+        async for row in store.query(LATEST.name, {"asset": asset})
+    ]
+    for key in keys:
+        await store.write(Write(LATEST.name, key, delete=True))
 
 
 def _shown(row: dict[str, object]) -> dict[str, Any]:

@@ -9,13 +9,15 @@ from console.app import create_app
 from console.settings import Settings
 from penstock.adapters.archive import ReadingsArchive, open_pack
 from penstock.adapters.aws import aws_clients
+from penstock.adapters.dynamodb import DynamoStore
 from penstock.adapters.s3 import S3ObjectStore
 from penstock.adapters.sqs import open_publisher
 from penstock.channels.readings import rejects_message
 from penstock.domain.ids import GatewayId
 from penstock.domain.readings import Reject
 from penstock.domain.time import HOUR, Micros, parse_iso, to_iso
-from penstock.resources import ARCHIVE, physical_name
+from penstock.ports import Write
+from penstock.resources import ARCHIVE, DISCOVERED_TAGS, LATEST, physical_name
 from penstock.runtime.settings import AuroraSettings
 from pydantic import SecretStr
 
@@ -76,6 +78,39 @@ async def test_assets_are_written_under_their_names(console: httpx.AsyncClient) 
     assert wrong.status_code == 422
     unknown = await console.put("/v1/assets/P-9", json={**PUMP, "sites": []}, headers=ADMIN)
     assert unknown.json()["detail"][0]["path"] == "body.sites"
+
+
+async def test_an_asset_type_is_removed_once_no_asset_is_of_it(console: httpx.AsyncClient) -> None:
+    await console.put("/v1/assets/P-101", json=PUMP, headers=ADMIN)
+    refused = await console.delete("/v1/asset-types/pump", headers=ADMIN)
+    assert refused.status_code == 409
+    assert "P-101" in refused.json()["detail"]
+    await console.delete("/v1/assets/P-101", headers=ADMIN)
+    assert (await console.delete("/v1/asset-types/pump", headers=ADMIN)).status_code == 204
+    assert (await console.get("/v1/asset-types", headers=VIEWER)).json()["items"] == []
+    assert (await console.delete("/v1/asset-types/pump", headers=ADMIN)).status_code == 204
+    assert (await console.delete("/v1/asset-types/pump", headers=VIEWER)).status_code == 403
+
+
+async def test_what_is_removed_is_among_the_newest_and_the_discovered_no_more(
+    console: httpx.AsyncClient, name_prefix: str
+) -> None:
+    await console.put("/v1/assets/P-101", json=PUMP, headers=ADMIN)
+    await console.put("/v1/gateways/gw-7", json={}, headers=ADMIN)
+    async with aws_clients("eu-west-1") as clients:
+        store = DynamoStore(await clients.dynamodb(), name_prefix)
+        for asset in ("P-101", "P-102"):
+            key = {"asset": asset, "binding": "pump-failure"}
+            await store.write(Write(LATEST.name, key, put={**key, "value": 0.5}))
+        for gateway in ("gw-7", "gw-8"):
+            key = {"gateway_id": gateway, "tag": "/X/T1"}
+            await store.write(Write(DISCOVERED_TAGS.name, key, put=key))
+    await console.delete("/v1/assets/P-101", headers=ADMIN)
+    await console.delete("/v1/gateways/gw-7", headers=ADMIN)
+    newest = (await console.get("/v1/predictions/latest", headers=VIEWER)).json()["items"]
+    assert [item["asset"] for item in newest] == ["P-102"]
+    tags = (await console.get("/v1/tags?discovered=true", headers=VIEWER)).json()["items"]
+    assert [tag["gateway_id"] for tag in tags] == ["gw-8"]
 
 
 async def test_a_tag_is_given_to_a_known_asset_only(console: httpx.AsyncClient) -> None:

@@ -7,6 +7,7 @@ from penstock.resources import DISCOVERED_TAGS
 
 from console.bodies import AssetBody, AssetTypeBody, TagsBody
 from console.dependencies import Admin, StateDep, Viewer
+from console.latest import forget_latest
 from console.pages import Page
 from console.routes.naming import check_name
 
@@ -29,6 +30,13 @@ async def put_asset_type(
     await state.audit.record(caller, "asset_type.put", name)
     await state.context.put_asset_type(asset_type.name)
     return asset_type
+
+
+@router.delete("/asset-types/{name}", status_code=204)
+async def delete_asset_type(name: str, state: StateDep, caller: Admin) -> None:
+    """Remove an asset type that no asset is of."""
+    await state.audit.record(caller, "asset_type.delete", name)
+    await state.context.delete_asset_type(name)
 
 
 @router.get("/assets")
@@ -56,9 +64,10 @@ async def put_asset(name: str, body: JsonBody, state: StateDep, caller: Admin) -
 
 @router.delete("/assets/{name}", status_code=204)
 async def delete_asset(name: str, state: StateDep, caller: Admin) -> None:
-    """Remove an asset; what was predicted for it stays."""
+    """Remove an asset; what was predicted for it stays, but it is among the newest no more."""
     await state.audit.record(caller, "asset.delete", name)
     await state.context.delete_asset(name)
+    await forget_latest(state.store, asset=name)
 
 
 @router.get("/tags")

@@ -8,6 +8,7 @@ from penstock.domain.time import Micros, to_iso
 from penstock.gateways import Gateway, GatewayBody
 
 from console.dependencies import Admin, StateDep, Viewer
+from console.discovered import forget_discovered
 from console.pages import Page
 from console.routes.naming import check_name
 
@@ -39,9 +40,10 @@ async def put_gateway(
 
 @router.delete("/{gateway_id}", status_code=204)
 async def delete_gateway(gateway_id: str, state: StateDep, caller: Admin) -> None:
-    """Remove a gateway and its keys."""
+    """Remove a gateway, its keys, and the list of tags that were discovered from it."""
     await state.audit.record(caller, "gateway.delete", gateway_id)
     await state.gateways.delete(GatewayId(gateway_id))
+    await forget_discovered(state.store, gateway_id)
 
 
 @router.post("/{gateway_id}/keys", status_code=201)
