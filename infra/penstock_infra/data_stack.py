@@ -1,6 +1,6 @@
 """The stack that keeps things: network, key, topics, queues, tables, buckets, Aurora, secrets."""
 
-from aws_cdk import Environment, Stack
+from aws_cdk import CfnOutput, Environment, Stack
 from constructs import Construct
 
 from penstock_infra import extras
@@ -11,11 +11,11 @@ from penstock_infra.constructs.buckets import Buckets
 from penstock_infra.constructs.channels import Channels
 from penstock_infra.constructs.deployer import Deployer
 from penstock_infra.constructs.endpoints import Endpoints
-from penstock_infra.constructs.firewalls import Firewalls
+from penstock_infra.constructs.firewalls import MIGRATIONS_GROUP, Firewalls
 from penstock_infra.constructs.key import customer_key
-from penstock_infra.constructs.network import Network
+from penstock_infra.constructs.network import Network, subnet_ids
 from penstock_infra.constructs.registry import Registry
-from penstock_infra.constructs.secrets import Secrets
+from penstock_infra.constructs.secrets import API_TOKENS, SNOWFLAKE, Secrets
 from penstock_infra.constructs.tables import Tables
 
 
@@ -56,3 +56,16 @@ class DataStack(Stack):
         if deployment.github_repository is not None:
             Deployer(self, "deployer", deployment=deployment, names=Names(deployment.name_prefix))
         extras.add_to_data(self)
+        self._add_outputs()
+
+    def _add_outputs(self) -> None:
+        """Where the migrations run, and where people put the API tokens."""
+        subnets = subnet_ids(self.network.vpc, self.network.places.inner)
+        told = {
+            "MigrationsSubnets": ",".join(subnets),
+            "MigrationsGroup": self.firewalls.groups[MIGRATIONS_GROUP].security_group_id,
+            "ApiTokensSecret": self.secrets.secrets[API_TOKENS].secret_arn,
+            "SnowflakeSecret": self.secrets.secrets[SNOWFLAKE].secret_arn,
+        }
+        for name, value in told.items():
+            CfnOutput(self, name, value=value)

@@ -32,6 +32,7 @@ def variables(command: Command, deployment: Deployment, facts: Facts) -> dict[st
     prefix = command.settings_prefix
     told = {
         "AWS_REGION": Aws.REGION,
+        "PENSTOCK_ACCOUNT": Aws.ACCOUNT_ID,
         "PENSTOCK_ENVIRONMENT": deployment.environment,
         "PENSTOCK_NAME_PREFIX": deployment.name_prefix,
         f"{prefix}_HOST": EVERYWHERE,

@@ -18,7 +18,6 @@ from penstock_infra.constructs.firewalls import MIGRATIONS_GROUP
 from penstock_infra.constructs.load_balancer import FACING, LoadBalancer
 from penstock_infra.constructs.log_groups import log_group, log_path
 from penstock_infra.constructs.migrations import Migrations
-from penstock_infra.constructs.network import subnet_ids
 from penstock_infra.constructs.readers import ReadersRole
 from penstock_infra.constructs.roles import granted_role
 from penstock_infra.constructs.schedules import Schedules
@@ -206,18 +205,13 @@ class ServicesStack(Stack):
         )
 
     def _add_outputs(self) -> None:
-        """What a smoke test and the run of the migrations need to know."""
-        network, firewalls = self.data.network, self.data.firewalls
-        migrations = firewalls.groups[MIGRATIONS_GROUP].security_group_id
+        """What a smoke test and the run of the migrations need to know, beside the data stack's."""
+        balancer = self.load_balancer.balancer.load_balancer_dns_name
         told = {
-            "Address": self.deployment.domain_name
-            or self.load_balancer.balancer.load_balancer_dns_name,
-            "LoadBalancerName": self.load_balancer.balancer.load_balancer_dns_name,
+            "Address": self.deployment.domain_name or balancer,
+            "LoadBalancerName": balancer,
             "ClusterName": self.cluster.cluster_name,
             "MigrationsTask": self.migrations.task.task_definition_arn,
-            "MigrationsSubnets": ",".join(subnet_ids(network.vpc, network.places.inner)),
-            "MigrationsGroup": migrations,
-            "ApiTokensSecret": self.data.secrets.secrets["api-tokens"].secret_arn,
             "StateMachine": self.machine.machine.state_machine_arn,
             "UserPool": self.users.pool.user_pool_id,
             "UserPoolClient": self.users.client.user_pool_client_id,

@@ -8,7 +8,7 @@ from tests.infra.synthesis import Synthesized, make_deployment, synthesize
 @pytest.fixture(scope="session")
 def prod(tmp_path_factory: pytest.TempPathFactory) -> Synthesized:
     """The deployment `prod` of the repository."""
-    return synthesize(make_deployment("prod"), tmp_path_factory.mktemp("prod"))
+    return synthesize(make_deployment("prod"), tmp_path_factory.mktemp("prod"), with_nag=True)
 
 
 @pytest.fixture(scope="session")

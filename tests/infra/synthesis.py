@@ -1,7 +1,8 @@
 """Makes templates as `cdk synth` does, and shows them as plain JSON."""
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,8 @@ from penstock_infra.node import use_node
 
 use_node()
 
-from aws_cdk.assertions import Template  # noqa: E402 -- after Node is found
+from aws_cdk import Validations  # noqa: E402 -- after Node is found
+from cdk_nag import AwsSolutionsChecks  # noqa: E402
 from penstock_infra.app import Stacks, add_stacks, new_app  # noqa: E402
 from penstock_infra.config import Deployment, load  # noqa: E402
 
@@ -18,22 +20,35 @@ CERTIFICATE = "arn:aws:acm:eu-west-1:111122223333:certificate/0f1e2d3c"
 
 @dataclass(frozen=True, slots=True)
 class Synthesized:
-    """A deployment's stacks with their templates, as CDK sees them and as plain JSON."""
+    """A deployment's stacks with their templates; `documents` are these, by `data`, `services`."""
 
     deployment: Deployment
     stacks: Stacks
-    data: Template
-    services: Template
     folder: Path
-    documents: Mapping[str, Any] = field(default_factory=dict)
+    documents: Mapping[str, Any]
 
     def resources(self, kind: str) -> dict[str, Any]:
         """All resources of a type in both stacks, by logical id."""
         return {
             logical_id: resource
             for document in self.documents.values()
-            for logical_id, resource in document.get("Resources", {}).items()
+            for logical_id, resource in document["Resources"].items()
             if resource["Type"] == kind
+        }
+
+    def template(self, stack: str) -> Path:
+        """Where a stack's template was written."""
+        return self.folder / f"{self.deployment.name_prefix}-{stack}.template.json"
+
+    def findings(self) -> set[tuple[str, str]]:
+        """What cdk-nag found: path of the resource from its stack's name, and rule."""
+        report = json.loads((self.folder / "validation-report.json").read_text())
+        return {
+            (violating["constructPath"].removeprefix(f"{self.deployment.name_prefix}-"), rule)
+            for plugin in report["pluginReports"]
+            for violation in plugin["violations"]
+            for violating in violation["violatingConstructs"]
+            for rule in (violation["ruleName"],)
         }
 
 
@@ -42,20 +57,21 @@ def make_deployment(name: str = "prod", **overrides: Any) -> Deployment:
     return load(name, {"certificate_arn": CERTIFICATE, **overrides})
 
 
-def synthesize(deployment: Deployment, folder: Path, region: str | None = None) -> Synthesized:
-    """Write a deployment's templates."""
+def synthesize(
+    deployment: Deployment, folder: Path, *, region: str | None = None, with_nag: bool = False
+) -> Synthesized:
+    """Write a deployment's templates; with cdk-nag, what it finds is told and stops nothing."""
     app = new_app(str(folder))
     stacks = add_stacks(app, deployment, region=region)
-    assembly = app.synth()
+    if with_nag:
+        Validations.of(app).add_plugins(AwsSolutionsChecks(app))
+    try:
+        app.synth()
+    except RuntimeError as error:
+        if not with_nag or "ValidationFailed" not in str(error):
+            raise
     documents = {
-        stack.stack_name: assembly.get_stack_by_name(stack.stack_name).template
-        for stack in (stacks.data, stacks.services)
+        stack: json.loads((folder / f"{deployment.name_prefix}-{stack}.template.json").read_text())
+        for stack in ("data", "services")
     }
-    return Synthesized(
-        deployment=deployment,
-        stacks=stacks,
-        data=Template.from_stack(stacks.data),
-        services=Template.from_stack(stacks.services),
-        folder=folder,
-        documents=documents,
-    )
+    return Synthesized(deployment, stacks, folder, documents)

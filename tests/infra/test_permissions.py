@@ -20,7 +20,6 @@ WITHOUT_RESOURCES = {
     "logs:CreateLogDelivery", "logs:DeleteLogDelivery", "logs:DescribeLogGroups",
     "logs:DescribeResourcePolicies", "logs:GetLogDelivery", "logs:ListLogDeliveries",
     "logs:PutResourcePolicy", "logs:UpdateLogDelivery",
-    "states:ListStateMachines",
     "xray:GetSamplingRules", "xray:GetSamplingTargets", "xray:PutTelemetryRecords",
     "xray:PutTraceSegments",
 }  # fmt: skip

@@ -1,6 +1,56 @@
-from tests.infra.synthesis import Synthesized
+"""Both deployments become templates that CloudFormation takes, in any region."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.infra.synthesis import Synthesized, make_deployment, synthesize
+
+MOST_RESOURCES = 500
+MOST_BYTES = 1_000_000
+REGIONS = ("eu-central-1", "us-east-1", "ap-southeast-2")
+_REGION = re.compile(r"\b(?:af|ap|ca|eu|il|me|mx|sa|us)-(?:[a-z]+-)+\d\b")
 
 
-def test_dev_and_prod_are_two_stacks_each(dev: Synthesized, prod: Synthesized) -> None:
-    assert set(dev.documents) == {"penstock-dev-data", "penstock-dev-services"}
-    assert set(prod.documents) == {"penstock-prod-data", "penstock-prod-services"}
+def test_templates_fit_the_limits_of_cloudformation(dev: Synthesized, prod: Synthesized) -> None:
+    for synthesized in (dev, prod):
+        for stack, document in synthesized.documents.items():
+            assert 50 < len(document["Resources"]) < MOST_RESOURCES
+            assert synthesized.template(stack).stat().st_size < MOST_BYTES
+
+
+def test_one_template_fits_every_region(prod: Synthesized) -> None:
+    """Without an account or region named, none may stand in the text: only where users gave one."""
+    certificate = str(prod.deployment.certificate_arn)
+    for document in prod.documents.values():
+        text = json.dumps(document).replace(certificate, "")
+        assert _REGION.findall(text) == []
+
+
+@pytest.mark.parametrize("region", REGIONS)
+def test_a_named_region_is_the_only_one_in_its_template(region: str, tmp_path: Path) -> None:
+    certificate = f"arn:aws:acm:{region}:111122223333:certificate/0f1e2d3c"
+    deployment = make_deployment("dev", certificate_arn=certificate)
+    made = synthesize(deployment, tmp_path, region=region)
+    found = {one for d in made.documents.values() for one in _REGION.findall(json.dumps(d))}
+    assert found == {region}
+
+
+def test_nothing_of_prod_is_lost_with_its_stack(prod: Synthesized) -> None:
+    keeps = {
+        "AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::KMS::Key", "AWS::SecretsManager::Secret",
+        "AWS::RDS::DBCluster", "AWS::Cognito::UserPool", "AWS::ECR::Repository",
+    }  # fmt: skip
+    for kind in keeps:
+        found = prod.resources(kind)
+        assert found
+        for logical_id, resource in found.items():
+            assert resource["DeletionPolicy"] in {"Retain", "Snapshot"}, logical_id
+
+
+def test_nothing_of_dev_outlives_its_stack(dev: Synthesized) -> None:
+    for kind in ("AWS::DynamoDB::Table", "AWS::KMS::Key", "AWS::RDS::DBCluster"):
+        for logical_id, resource in dev.resources(kind).items():
+            assert resource["DeletionPolicy"] == "Delete", logical_id
