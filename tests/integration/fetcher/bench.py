@@ -16,7 +16,7 @@ from penstock.adapters.memory_training import MemoryExecutions
 from penstock.domain.datasets import SliceState
 from penstock.domain.jobs import Job, JobStatus, StoredSlice
 from penstock.domain.time import MINUTE, Micros, parse_iso, to_iso
-from penstock.ports import Write
+from penstock.ports import ObjectStore, Write
 from penstock.resources import JOBS
 from penstock.runtime.clock import SystemClock
 from penstock.runtime.consumer import Consumer
@@ -25,7 +25,7 @@ from penstock.runtime.telemetry import Metrics
 from penstock.source import SourceRecord
 from penstock.source_client import SourceClients
 from penstock.source_guard import Guard
-from penstock.source_settings import SourceStore
+from penstock.source_settings import SourceBody, SourceStore
 from training_orchestrator.distribute import Distributor
 from training_orchestrator.fetch import Fetcher
 from training_orchestrator.fetch_limit import SharedLimit
@@ -36,6 +36,7 @@ from training_orchestrator.jobs_items import job_item, job_key
 from training_orchestrator.jobs_store import JobsStore
 from training_orchestrator.slices_store import SlicesStore
 
+from tests.fixtures.waiting import PATIENCE_SECONDS, answered
 from tests.integration.sources.servers import make_source, serving
 from tests.unit.training_orchestrator.factories import JOB_ID, make_job, make_request
 
@@ -61,13 +62,6 @@ Fault = Callable[[web.Request], Awaitable[web.StreamResponse | None]]
 
 async def no_fault(_request: web.Request) -> web.StreamResponse | None:
     return None
-
-
-async def eventually(holds: Callable[[], Awaitable[bool]], *, seconds: float) -> None:
-    """Wait until a claim about the outside comes true."""
-    async with asyncio.timeout(seconds):
-        while not await holds():  # noqa: ASYNC110 -- tables and queues tell nobody of a change
-            await asyncio.sleep(0.01)
 
 
 class Historian:
@@ -177,7 +171,7 @@ class Bench:
         self,
         *,
         fetchers: int = 2,
-        seconds: float = 50.0,
+        seconds: float = PATIENCE_SECONDS,
         until: Callable[[], Awaitable[bool]] | None = None,
         **policy: Any,
     ) -> Job:
@@ -189,7 +183,12 @@ class Bench:
             for n in range(fetchers)
         ]
         try:
-            await eventually(until or self._is_decided, seconds=seconds)
+            await answered(
+                until or self._is_decided,
+                "the pull is decided",
+                seconds=seconds,
+                every_seconds=0.01,
+            )
         finally:
             stop.set()
             await asyncio.gather(*runs)
@@ -223,18 +222,7 @@ class Bench:
 
     async def records(self) -> list[SourceRecord]:
         """Everything that the preparer would read."""
-        found: list[SourceRecord] = []
-        plugin, options = self.source.source_plugin, self.source.plugin_options()
-        job = await self.job()
-        for stored in await self.all_slices():
-            if stored.state is not SliceState.DONE:
-                continue
-            raw = RawSlice(self.objects, job.raw_prefix, stored.slice.slice_id)
-            manifest = await raw.manifest()
-            assert manifest.rows == stored.rows
-            for meta in manifest.pages:
-                found += plugin.decode(await raw.read(meta), meta.request.tags, options)
-        return found
+        return await records_of(await self.job(), self.slices, self.objects, self.source)
 
     async def assert_whole(self) -> None:
         """Nothing is missing; what came twice is told apart by nothing but overlap."""
@@ -254,3 +242,20 @@ async def pulling(**source: Any) -> AsyncIterator[Bench]:
         bench = Bench(port, historian, **source)
         stack.callback(bench.metrics.close)
         yield bench
+
+
+async def records_of(
+    job: Job, slices: SlicesStore, objects: ObjectStore, source: SourceBody
+) -> list[SourceRecord]:
+    """Read the raw slices of a job that are done."""
+    found: list[SourceRecord] = []
+    plugin, options = source.source_plugin, source.plugin_options()
+    async for stored in slices.walk(job):
+        if stored.state is not SliceState.DONE:
+            continue
+        raw = RawSlice(objects, job.raw_prefix, stored.slice.slice_id)
+        manifest = await raw.manifest()
+        assert manifest.rows == stored.rows
+        for meta in manifest.pages:
+            found += plugin.decode(await raw.read(meta), meta.request.tags, options)
+    return found

@@ -6,8 +6,9 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,30 +19,23 @@ from penstock.adapters.dynamodb import DynamoStore
 from penstock.adapters.s3 import S3ObjectStore
 from penstock.adapters.sqs import SqsPublisher, queue_url
 from penstock.adapters.state_machine import StateMachine, machine_arn
-from penstock.domain.datasets import SliceState
+from penstock.domain.jobs import Job
 from penstock.ports import Write
 from penstock.resources import JOBS, STATE_MACHINE, TRAINING, physical_name
 from penstock.runtime.clock import SystemClock
-from penstock.source_settings import SourceStore
+from penstock.source_settings import SourceBody, SourceStore
 from penstock_local.ports import free_port
 from training_orchestrator.distribute import Distributor
-from training_orchestrator.fetch_pages import RawSlice
 from training_orchestrator.jobs_items import job_item, job_key
 from training_orchestrator.jobs_store import JobsStore
 from training_orchestrator.slices_store import SlicesStore
 
-from tests.integration.fetcher.bench import (
-    EXPECTED,
-    SINCE,
-    UNTIL,
-    Historian,
-    eventually,
-    make_pull_job,
-)
+from tests.fixtures.waiting import PATIENCE_SECONDS, answered
+from tests.integration.fetcher.bench import EXPECTED, Historian, make_pull_job, records_of
 from tests.integration.sources.servers import make_source, serving
 from tests.unit.training_orchestrator.factories import JOB_ID
 
-REGION = "eu-west-1"
+REGION, SLICES = "eu-west-1", "slices"
 CURSOR = {
     "path": "/api/readings",
     "params": {"from": "{start}", "to": "{end}", "tags": "{tags}", "cursor": "{cursor}"},
@@ -97,64 +91,71 @@ class CursorHistorian(Historian):
         return web.json_response({**found, "next": None if is_last else int(cursor) + 1})
 
 
-async def test_a_fetcher_killed_in_the_middle_loses_nothing_and_doubles_nothing(
-    name_prefix: str, tmp_path: Path
-) -> None:
-    async with AsyncExitStack() as stack:
-        historian = CursorHistorian()
-        port = await stack.enter_async_context(serving(historian.answer))
-        aws = await stack.enter_async_context(aws_clients(REGION))
-        store = DynamoStore(await aws.dynamodb(), name_prefix)
-        objects = S3ObjectStore(await aws.s3(), physical_name(name_prefix, TRAINING.name))
-        arn = machine_arn(
-            physical_name(name_prefix, STATE_MACHINE), region=REGION, account="000000000000"
-        )
+@dataclass(frozen=True, slots=True)
+class Pull:
+    """A job that is being pulled on the embedded AWS, and who answers it."""
+
+    historian: CursorHistorian
+    source: SourceBody
+    machine: StateMachine
+    jobs: JobsStore
+    slices: SlicesStore
+    objects: S3ObjectStore
+    job: Job
+
+    async def is_started(self) -> bool:
+        """Whether all slices are in, so that the job goes on."""
+        return await self.machine.status(self.job.execution_name) is not None
+
+
+@asynccontextmanager
+async def pulling(prefix: str) -> AsyncIterator[Pull]:
+    """Begin a pull, its slices on the queue of this prefix."""
+    historian, clock = CursorHistorian(), SystemClock()
+    async with serving(historian.answer) as port, aws_clients(REGION) as aws:
+        store = DynamoStore(await aws.dynamodb(), prefix)
+        name = physical_name(prefix, STATE_MACHINE)
+        arn = machine_arn(name, region=REGION, account="000000000000")
         machine = StateMachine(await aws.client("stepfunctions"), arn)
         await machine.ensure(DEFINITION, "arn:aws:iam::000000000000:role/any")
         sqs = await aws.sqs()
-        url = await queue_url(sqs, physical_name(name_prefix, "slices"))
+        url = await queue_url(sqs, physical_name(prefix, SLICES))
         _redeliver_soon(url)
-        clock = SystemClock()
         jobs, slices = JobsStore(store, clock), SlicesStore(store, clock)
-        distributor = Distributor(jobs, slices, SqsPublisher(sqs, url), machine, clock)
         rate = {"rps": 200, "concurrency": 10}
         source = make_source(port, name="n3uron-site01", options=CURSOR, rate=rate)
         await SourceStore(store).put(source)
         job = make_pull_job(window="12h")
         await store.write(Write(JOBS.name, job_key(JOB_ID), put=job_item(job)))
-        await distributor.begin(job)
+        await Distributor(jobs, slices, SqsPublisher(sqs, url), machine, clock).begin(job)
+        objects = S3ObjectStore(await aws.s3(), physical_name(prefix, TRAINING.name))
+        yield Pull(historian, source, machine, jobs, slices, objects, job)
 
+
+async def test_a_fetcher_killed_in_the_middle_loses_nothing_and_doubles_nothing(
+    name_prefix: str, tmp_path: Path
+) -> None:
+    async with pulling(name_prefix) as pull:
+        historian = pull.historian
         with fetcher_process(name_prefix, tmp_path) as first:
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(PATIENCE_SECONDS):
                 await historian.reached.wait()
             first.kill()
             first.wait()
         asked = len(historian.requests)
         historian.go_on.set()
 
-        async def is_started() -> bool:
-            return await machine.status(job.execution_name) is not None
-
         with fetcher_process(name_prefix, tmp_path):
-            await eventually(is_started, seconds=120)
+            await answered(pull.is_started, "the job goes on", seconds=120)
 
-        job = await jobs.load(JOB_ID)
-        found: list[tuple[str, int]] = []
-        plugin, options = source.source_plugin, source.plugin_options()
-        async for stored in slices.walk(job):
-            assert stored.state is SliceState.DONE
-            manifest = await RawSlice(objects, job.raw_prefix, stored.slice.slice_id).manifest()
-            raw = RawSlice(objects, job.raw_prefix, stored.slice.slice_id)
-            for meta in manifest.pages:
-                records = plugin.decode(await raw.read(meta), meta.request.tags, options)
-                found += [(str(record.tag), record.at) for record in records]
+        job = await pull.jobs.load(JOB_ID)
+        records = await records_of(job, pull.slices, pull.objects, pull.source)
+        found = [(str(record.tag), record.at) for record in records]
         assert len(found) == len(EXPECTED) == job.rows
         assert set(found) == EXPECTED
         assert (job.open, job.failed, job.done) == (0, 0, 2)
         # Pages that were on S3 before the kill were not asked for again.
-        first_pages = [r for r in historian.requests[asked:] if "cursor" not in r.query]
-        assert len(first_pages) == 0
-        assert UNTIL > SINCE
+        assert all("cursor" in request.query for request in historian.requests[asked:])
 
 
 def _redeliver_soon(url: str) -> None:
