@@ -1,11 +1,40 @@
+"""What the whole tree keeps to, as far as a program can tell; exceptions stand here with why."""
+
+import ast
 import os
 import re
 import tomllib
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
+import pytest
 import yaml
 
 ROOT = Path(__file__).parents[2]
+CODE = ("libs", "services", "local", "algorithms", "infra", "scripts", "benchmarks")
+MOST_LINES_OF_A_MODULE = 400
+MOST_LINES_OF_A_FUNCTION = 50
+
+CATCH_EVERYTHING = {
+    "libs/penstock/penstock/runtime/consumer.py": "the delivery boundary",
+    "services/ingest-api/ingest_api/routes/readings.py": "HTTP 500 of the route beside FastAPI",
+    "services/training-orchestrator/training_orchestrator/prepare_main.py": "a process's main",
+    "local/penstock_local/snapshots.py": "main of a fork, which must never return to its caller",
+    "algorithms/penstock_algorithms/training.py": "main of a program under SageMaker's contract",
+    "algorithms/penstock_algorithms/serving.py": "HTTP 500 of a program under that contract",
+}
+LONG_FUNCTIONS = {
+    "infra/penstock_infra/constructs/collector.py:configuration": "one document",
+    "infra/migrations/versions/0001_context_and_predictions.py:_create_views": "one SQL text",
+    "local/penstock_local/plant/push_command.py:push": "its options are its signature",
+    "local/penstock_local/plant/serve_command.py:serve": "its options are its signature",
+}
+PATCHES_OTHERS = {
+    "tests/unit/penstock_client/test_kit.py": "sockets, to see that none is opened",
+}
+"""Patches of what is not ours; of ours there are none."""
+_MOCKS = {"mock", "unittest.mock"}
 
 
 def test_no_package_of_ours_can_be_uploaded_by_accident() -> None:
@@ -14,7 +43,7 @@ def test_no_package_of_ours_can_be_uploaded_by_accident() -> None:
         for pattern in ("libs/*", "services/*", "local", "algorithms", "infra")
         for path in ROOT.glob(f"{pattern}/pyproject.toml")
     ]
-    assert members
+    assert len(members) >= 9
     for path in members:
         project = tomllib.loads(path.read_text())["project"]
         assert "Private :: Do Not Upload" in project["classifiers"], path
@@ -29,11 +58,125 @@ def test_hooks_run_what_the_makefile_runs() -> None:
     for binary, *_ in entries:
         assert os.access(ROOT / binary, os.X_OK), binary
     hooks = [" ".join(entry).replace(".venv/bin/", "") for entry in entries]
-    recipes = re.findall(r"\$\(BIN\)/(ruff \w+|mypy|lint-imports)", makefile("lint types imports"))
+    recipes = re.findall(r"\$\(BIN\)/(ruff \w+|mypy|lint-imports)", _recipes("lint types imports"))
     assert [next(name for name in recipes if hook.startswith(name)) for hook in hooks] == recipes
 
 
-def makefile(targets: str) -> str:
-    """The recipes of some targets."""
+def _recipes(targets: str) -> str:
+    """What the makefile does for some targets."""
     text = (ROOT / "Makefile").read_text()
     return "".join(re.findall(rf"^(?:{'|'.join(targets.split())}):.*\n((?:\t.*\n)+)", text, re.M))
+
+
+def test_modules_are_short_enough_to_read() -> None:
+    lines = {name: text.count("\n") for name, (text, _) in _modules(*CODE, "tests").items()}
+    assert len(lines) > 500
+    assert not {name: n for name, n in lines.items() if n > MOST_LINES_OF_A_MODULE}
+
+
+def test_functions_are_short_enough_to_read() -> None:
+    long = {
+        f"{name}:{node.name}"
+        for name, (_, tree) in _modules(*CODE, "tests").items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and _lines(node) > MOST_LINES_OF_A_FUNCTION
+    }
+    assert long == LONG_FUNCTIONS.keys()
+
+
+def _lines(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    return (node.end_lineno or node.lineno) - node.lineno + 1
+
+
+def test_everything_is_caught_at_the_boundaries_alone() -> None:
+    found = [
+        name
+        for name, (_, tree) in _modules(*CODE).items()
+        for node in ast.walk(tree)
+        if _catches_everything(node)
+    ]
+    assert sorted(found) == sorted(CATCH_EVERYTHING)
+
+
+def _catches_everything(node: ast.AST) -> bool:
+    match node:
+        case ast.ExceptHandler(type=None):
+            return True
+        case ast.ExceptHandler(type=ast.Tuple(elts=caught)):
+            pass
+        case ast.ExceptHandler(type=ast.expr() as one):
+            caught = [one]
+        case ast.Call(func=function, args=caught) if _last_name(function) == "suppress":
+            pass
+        case _:
+            return False
+    return any(_last_name(one) in {"Exception", "BaseException"} for one in caught)
+
+
+def test_no_test_puts_something_else_into_our_modules() -> None:
+    """Needing it means that a port is missing."""
+    patching = {
+        name
+        for name, (_, tree) in _modules("tests").items()
+        for node in ast.walk(tree)
+        if _patches(node)
+    }
+    assert patching == PATCHES_OTHERS.keys()
+
+
+def _patches(node: ast.AST) -> bool:
+    match node:
+        case ast.Import(names=names):
+            return any(one.name in _MOCKS for one in names)
+        case ast.ImportFrom(module=module, names=names):
+            return module in _MOCKS or any(f"{module}.{one.name}" in _MOCKS for one in names)
+        case ast.Call(func=function):
+            return _last_name(function) in {"setattr", "delattr", "setitem", "delitem"}
+        case _:
+            return False
+
+
+def _last_name(node: ast.expr) -> str:
+    match node:
+        case ast.Attribute(attr=name) | ast.Name(id=name):
+            return name
+        case _:
+            return ""
+
+
+def _modules(*folders: str) -> dict[str, tuple[str, ast.Module]]:
+    return {name: module for folder in folders for name, module in _read(folder).items()}
+
+
+@cache
+def _read(folder: str) -> dict[str, tuple[str, ast.Module]]:
+    """Text and syntax of every module below a folder, by its path."""
+    return {
+        file.relative_to(ROOT).as_posix(): (text := file.read_text(), ast.parse(text))
+        for file in _files(ROOT / folder)
+    }
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for file in sorted(folder.rglob("*.py")):
+        if not any(part.startswith(".") for part in file.relative_to(ROOT).parts):
+            yield file
+
+
+@pytest.mark.parametrize(
+    ("check", "bad", "good"),
+    [
+        (_catches_everything, "try: f()\nexcept: pass", "try: f()\nexcept OSError: pass"),
+        (_catches_everything, "try: f()\nexcept (OSError, Exception): pass", "Exception('no')"),
+        (_catches_everything, "contextlib.suppress(BaseException)", "suppress(OSError)"),
+        (_patches, "from unittest import mock", "from unittest import TestCase"),
+        (_patches, "from unittest.mock import patch", "from ours import mocking"),
+        (_patches, "monkeypatch.setattr(ours, 'name', 1)", "monkeypatch.setenv('NAME', '1')"),
+    ],
+)
+def test_the_checks_see_what_they_look_for(
+    check: Callable[[ast.AST], bool], bad: str, good: str
+) -> None:
+    assert any(map(check, ast.walk(ast.parse(bad))))
+    assert not any(map(check, ast.walk(ast.parse(good))))

@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 from penstock_local.sagemaker.records import Deployment
@@ -44,11 +45,10 @@ class Fleet:
 
     async def start(self) -> None:
         """Bring all variants into service; if one cannot, none is left running."""
-        try:
+        async with AsyncExitStack() as undo:
+            undo.push_async_callback(self.stop, self._tools.settings.shutdown_grace_seconds)
             await self._start_all()
-        except BaseException:
-            await self.stop(self._tools.settings.shutdown_grace_seconds)
-            raise
+            undo.pop_all()
 
     async def retire(self, drain_seconds: float) -> None:
         """Finish what is being answered, stop, and remove the models from disk."""

@@ -79,16 +79,14 @@ class Hosting:
         await asyncio.gather(*(fleet.stop(grace) for fleet in fleets))
 
     def _start(self, name: str, work: Coroutine[Any, Any, None]) -> None:
-        self._tasks.start(f"endpoint {name}", self._settled(name, work))
+        self._tasks.start(
+            f"endpoint {name}", work, on_crash=lambda error: self._crashed(name, error)
+        )
 
-    async def _settled(self, name: str, work: Coroutine[Any, Any, None]) -> None:
-        """Never leave an endpoint in progress for ever because of a bug of ours."""
-        try:
-            await work
-        except Exception as error:
-            log.exception("endpoint.crashed", endpoint=name)
-            status = EndpointStatus.IN_SERVICE if name in self._fleets else EndpointStatus.FAILED
-            self._set(name, status=status, pending=None, failure_reason=repr(error))
+    def _crashed(self, name: str, error: BaseException) -> None:
+        """A bug of ours must not leave an endpoint in progress for ever."""
+        status = EndpointStatus.IN_SERVICE if name in self._fleets else EndpointStatus.FAILED
+        self._set(name, status=status, pending=None, failure_reason=repr(error))
 
     async def _create(self, name: str) -> None:
         await self._faults.hold_while_stuck(name)

@@ -21,6 +21,7 @@ from penstock_local.sagemaker.training_run import (
 
 log = structlog.get_logger(__name__)
 
+_UNDER_WAY = {JobStatus.IN_PROGRESS, JobStatus.STOPPING}
 _INTERRUPTED = (
     "InternalServerError: the local SageMaker ended while this job was running; "
     "start it again under a new name"
@@ -52,7 +53,11 @@ class Training:
         """Accept a job, durably, and run it in the background."""
         self._jobs.put(job)
         stop = self._stops[job.name] = Stop()
-        self._tasks.start(f"train {job.name}", self._run(job, stop))
+        self._tasks.start(
+            f"train {job.name}",
+            self._run(job, stop),
+            on_crash=lambda error: self._crashed(job, error),
+        )
 
     def stop(self, job: TrainingJob) -> None:
         """Ask a running job to stop; what its program leaves in /opt/ml/model is still uploaded."""
@@ -88,10 +93,11 @@ class Training:
             return self._failed(job, f"ClientError: {error}")
         except JobFailedError as error:
             return self._failed(job, str(error), await run.read_metrics())
-        except Exception as error:
-            # The boundary of a job: a bug of ours must not leave it InProgress for ever.
-            log.exception("training.crashed", job=job.name)
-            return self._failed(job, f"InternalServerError: {error!r}")
+
+    def _crashed(self, job: TrainingJob, error: BaseException) -> None:
+        """A bug of ours must not leave a job in progress for ever."""
+        if self._latest(job).status in _UNDER_WAY:
+            self._jobs.put(self._failed(job, f"InternalServerError: {error!r}"))
 
     async def _train(self, job: TrainingJob, run: TrainingRun, stop: Stop) -> TrainingJob:
         await stop.unless_asked(self._slots.acquire())

@@ -3,7 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AsyncExitStack, contextmanager, suppress
 from pathlib import Path
 
 import aiohttp
@@ -128,12 +128,11 @@ class Variant:
         except OSError as error:
             raise VariantFailedError(f"variant {self.name} cannot be started: {error}") from error
         url = f"http://127.0.0.1:{port}"
-        try:
+        async with AsyncExitStack() as undo:
+            undo.push_async_callback(container.wait)
+            undo.callback(container.kill)
             await self._until_ready(container, url)
-        except BaseException:
-            container.kill()
-            await container.wait()
-            raise
+            undo.pop_all()
         self._container, self._url = container, url
         return container
 

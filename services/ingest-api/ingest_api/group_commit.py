@@ -159,14 +159,18 @@ class GroupCommit:
     def _start_flush(self, group: list[_Waiting]) -> None:
         task = asyncio.create_task(self._flush(group), name="flush")
         self._flushes.add(task)
-        task.add_done_callback(self._flushes.discard)
+        task.add_done_callback(self._flushed)
+
+    def _flushed(self, task: asyncio.Task[None]) -> None:
+        self._flushes.discard(task)
+        # A bug in one flush: its requests have been answered, and the next flush goes on.
+        if not task.cancelled() and (error := task.exception()):
+            log.error("flush.failed", exc_info=error)
 
     async def _flush(self, group: list[_Waiting]) -> None:
         try:
             packs = self._packer.pack([waiting.submission for waiting in group])
             _settle(group, packs, await self._publish(packs))
-        except Exception:  # the boundary of a flush: the loop must live on
-            log.exception("flush.failed", requests=len(group))
         finally:
             for waiting in group:
                 waiting.fail("the flush ended early")

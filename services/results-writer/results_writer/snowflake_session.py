@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import queue
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -182,26 +181,20 @@ class _Thread:
     """A daemon thread that runs one thing after another: an executor's would hold up the exit."""
 
     def __init__(self, name: str) -> None:
-        self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._loop = asyncio.new_event_loop()
+        # What fails after nobody waits for it any more has been told of when it was given up.
+        self._loop.set_exception_handler(lambda _loop, _context: None)
         threading.Thread(target=self._run, name=name, daemon=True).start()
 
     def submit(self, work: Callable[[], T]) -> "Future[T]":
-        future: Future[T] = Future()
+        async def run() -> T:
+            return work()
 
-        def run() -> None:
-            if not future.set_running_or_notify_cancel():
-                return
-            try:
-                future.set_result(work())
-            except Exception as error:  # noqa: BLE001  # raised where the future is awaited
-                future.set_exception(error)
-
-        self._work.put(run)
-        return future
+        return asyncio.run_coroutine_threadsafe(run(), self._loop)
 
     def end(self) -> None:
-        self._work.put(None)
+        self._loop.call_soon_threadsafe(self._loop.stop)
 
     def _run(self) -> None:
-        while (work := self._work.get()) is not None:
-            work()
+        self._loop.run_forever()
+        self._loop.close()

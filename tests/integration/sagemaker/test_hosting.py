@@ -1,32 +1,40 @@
-"""Hosting by itself: endpoints that do not come up."""
+"""Hosting and training by themselves: what does not come up, and bugs of ours."""
 
-import asyncio
-import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import aiohttp
 import pytest
-from penstock_local.sagemaker.container import ContainerHost
 from penstock_local.sagemaker.faults import Faults
 from penstock_local.sagemaker.hosting import Hosting
 from penstock_local.sagemaker.images import ImageMap, Program
-from penstock_local.sagemaker.isolation import Isolation
-from penstock_local.sagemaker.logs import Logs
-from penstock_local.sagemaker.objects import ObjectStore
-from penstock_local.sagemaker.records import Deployment, Endpoint, EndpointStatus, VariantPlan
-from penstock_local.sagemaker.settings import Settings
+from penstock_local.sagemaker.lifecycle import new_job
+from penstock_local.sagemaker.records import (
+    Deployment,
+    Endpoint,
+    EndpointStatus,
+    JobStatus,
+    VariantPlan,
+)
 from penstock_local.sagemaker.store import Store
-from penstock_local.sagemaker.tools import Tools
+from penstock_local.sagemaker.training import Training
 
+from tests.fixtures.waiting import answered, until
 from tests.integration.sagemaker.servers import is_alive
+from tests.integration.sagemaker.tools import tools_in
 
 _PING = """
 touch "$SM_MODEL_DIR/ping"
 exec python -m http.server "$SAGEMAKER_BIND_TO_PORT" --bind 127.0.0.1 --directory "$SM_MODEL_DIR"
 """
 FORGOTTEN = ImageMap()
+
+
+class Buggy(dict[str, Program]):
+    """Raises what nobody expects of a registry."""
+
+    def __contains__(self, name: object) -> bool:
+        raise ZeroDivisionError(f"a bug about {name}")
 
 
 def serving(script: str) -> ImageMap:
@@ -60,48 +68,24 @@ def an_endpoint() -> Endpoint:
 
 @asynccontextmanager
 async def restored(
-    store: Store, folder: Path, images: ImageMap, *, startup_seconds: float = 20
+    store: Store, folder: Path, images: ImageMap, *, startup_seconds: float = 60
 ) -> AsyncIterator[Hosting]:
-    settings = Settings(
-        port=4567,
-        state_dir=folder,
-        shutdown_grace_seconds=0.5,
-        startup_timeout_seconds=startup_seconds,
-    )
-    async with aiohttp.ClientSession() as http:
-        tools = Tools(
-            settings=settings,
-            images=images,
-            host=ContainerHost(
-                isolation=Isolation("directory"),
-                root=folder / "overlays",
-                mark="test",
-                region="eu-west-1",
-                s3_endpoint_url=None,
-            ),
-            objects=ObjectStore(endpoint_url="http://127.0.0.1:9", region="eu-west-1"),
-            logs=Logs(folder / "logs"),
-            http=http,
-            starts=asyncio.Semaphore(1),
-            clock=time.time,
-        )
+    async with tools_in(folder, images, startup_seconds=startup_seconds) as tools:
         hosting = Hosting(endpoints=store.tables.endpoints, faults=Faults(seed=7), tools=tools)
         hosting.restore()
         try:
             yield hosting
         finally:
             await hosting.close()
-            tools.objects.close()
 
 
 async def settled(store: Store) -> Endpoint:
-    async with asyncio.timeout(20):
-        while True:
-            endpoint = store.tables.endpoints.get("pump")
-            assert endpoint is not None
-            if endpoint.status is not EndpointStatus.CREATING:
-                return endpoint
-            await asyncio.sleep(0.01)
+    async def look() -> Endpoint | None:
+        endpoint = store.tables.endpoints.get("pump")
+        assert endpoint is not None
+        return endpoint if endpoint.status is not EndpointStatus.CREATING else None
+
+    return await answered(look, "the endpoint is settled", every_seconds=0.01)
 
 
 @pytest.fixture
@@ -141,3 +125,35 @@ async def test_program_that_never_answers_ping_is_ended_and_named(
     reason = failed.failure_reason or ""
     assert "main did not pass the ping health check: no answer to /ping within 0.5 s" in reason
     assert not is_alive(int(reason.rpartition("pid ")[2]))
+
+
+async def test_a_bug_leaves_an_endpoint_failed_and_not_in_progress(
+    store: Store, tmp_path: Path
+) -> None:
+    store.tables.endpoints.put(an_endpoint())
+
+    async with restored(store, tmp_path, ImageMap(Buggy())):
+        failed = await settled(store)
+
+    assert failed.status is EndpointStatus.FAILED
+    assert "ZeroDivisionError" in (failed.failure_reason or "")
+
+
+async def test_a_bug_leaves_a_training_failed_and_not_in_progress(
+    store: Store, tmp_path: Path
+) -> None:
+    jobs, request = store.tables.jobs, {"AlgorithmSpecification": {"TrainingImage": "pump:1"}}
+
+    def look() -> bool:
+        job = jobs.get("pump-1")
+        return job is not None and job.status is JobStatus.FAILED
+
+    async with tools_in(tmp_path, ImageMap(Buggy())) as tools:
+        training = Training(jobs=jobs, tools=tools)
+        training.start(new_job(name="pump-1", arn="arn", request=request, tags={}, at=1.0))
+        await until(look, "the training has failed")
+        await training.close()
+
+    job = jobs.get("pump-1")
+    assert job is not None
+    assert job.failure_reason == "InternalServerError: ZeroDivisionError('a bug about pump:1')"
