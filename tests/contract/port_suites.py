@@ -103,7 +103,7 @@ async def check_queue(publisher: Publisher, receiver: Receiver, dead: Receiver |
     outcomes = await publisher.publish([f"body {n}" for n in range(12)])
     assert all(outcome.is_durable for outcome in outcomes)
     receives: dict[str, int] = {}
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while len(receives) < 12 or receives["body 0"] < 2:
             for delivery in await receiver.receive(at_most=10, wait_seconds=1):
                 receives[delivery.body] = delivery.receive_count
@@ -116,6 +116,6 @@ async def check_queue(publisher: Publisher, receiver: Receiver, dead: Receiver |
                     await delivery.ack()
     assert await receiver.receive(at_most=10, wait_seconds=0) == []
     if dead is not None:
-        (letter,) = await dead.receive(at_most=10, wait_seconds=2)
+        (letter,) = await dead.receive(at_most=10, wait_seconds=20)
         assert letter.body == "body 1"
         await letter.ack()

@@ -30,6 +30,15 @@ LONG_FUNCTIONS = {
     "local/penstock_local/plant/push_command.py:push": "its options are its signature",
     "local/penstock_local/plant/serve_command.py:serve": "its options are its signature",
 }
+TAKES_ITS_TIME = {
+    "tests/fixtures/waiting.py": "where all waiting is",
+    "tests/integration/fetcher/bench.py": "a historian that needs a moment",
+    "tests/integration/sagemaker/program.py": "a program that trains and serves slowly",
+    "tests/unit/inference_worker/test_predictor.py": "models that need a moment",
+    "tests/unit/results_writer/test_lease.py": "holds a lease for a moment",
+    "tests/unit/training_orchestrator/test_fetch_limit.py": "holds a turn for a moment",
+}
+"""Fakes that are slow on purpose; no test may sleep to wait for what others do."""
 PATCHES_OTHERS = {
     "tests/unit/penstock_client/test_kit.py": "sockets, to see that none is opened",
 }
@@ -114,6 +123,25 @@ def _catches_everything(node: ast.AST) -> bool:
     return any(_last_name(one) in {"Exception", "BaseException"} for one in caught)
 
 
+def test_no_test_sleeps_to_wait() -> None:
+    sleepers = {
+        name
+        for name, (_, tree) in _modules("tests").items()
+        for node in ast.walk(tree)
+        if _sleeps(node)
+    }
+    assert sleepers == TAKES_ITS_TIME.keys()
+
+
+def _sleeps(node: ast.AST) -> bool:
+    """Whether time passes there; a sleep of nothing only gives others their turn."""
+    if isinstance(node, ast.Call) and _last_name(node.func) == "sleep":
+        return not (
+            node.args and isinstance(node.args[0], ast.Constant) and node.args[0].value == 0
+        )
+    return False
+
+
 def test_no_test_puts_something_else_into_our_modules() -> None:
     """Needing it means that a port is missing."""
     patching = {
@@ -170,6 +198,7 @@ def _files(folder: Path) -> Iterator[Path]:
         (_catches_everything, "try: f()\nexcept: pass", "try: f()\nexcept OSError: pass"),
         (_catches_everything, "try: f()\nexcept (OSError, Exception): pass", "Exception('no')"),
         (_catches_everything, "contextlib.suppress(BaseException)", "suppress(OSError)"),
+        (_sleeps, "await asyncio.sleep(0.1)", "await asyncio.sleep(0)"),
         (_patches, "from unittest import mock", "from unittest import TestCase"),
         (_patches, "from unittest.mock import patch", "from ours import mocking"),
         (_patches, "monkeypatch.setattr(ours, 'name', 1)", "monkeypatch.setenv('NAME', '1')"),

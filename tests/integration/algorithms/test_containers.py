@@ -5,14 +5,13 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
-import pytest
 
+from tests.fixtures.waiting import PATIENCE_SECONDS, wait_until
 from tests.unit.penstock_algorithms.folders import lay_out
 
 XGBOOST = {"num_round": "3", "objective": "binary:logistic", "eval_metric": "auc"}
@@ -23,7 +22,7 @@ def run_train(algorithm: str, base: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "penstock_algorithms", algorithm, "train"]
     environment = {**os.environ, "SAGEMAKER_BASE_DIR": str(base), "OMP_NUM_THREADS": "1"}
     return subprocess.run(  # noqa: S603  # our own program
-        command, env=environment, capture_output=True, text=True, timeout=50, check=False
+        command, env=environment, capture_output=True, text=True, timeout=100, check=False
     )
 
 
@@ -47,20 +46,18 @@ def served(algorithm: str, model: Path, **environment: str) -> Iterator[httpx.Cl
             yield client
     finally:
         process.send_signal(signal.SIGTERM)
-        code = process.wait(timeout=15)
+        code = process.wait(PATIENCE_SECONDS)
     assert code in (0, -signal.SIGTERM)
 
 
 def _wait_until_ready(client: httpx.Client, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 40
-    while time.monotonic() < deadline:
+    def is_ready() -> bool:
         assert process.poll() is None, "the server ended before it was ready"
-        try:
-            if client.get("/ping").status_code == 200:
-                return
-        except httpx.TransportError:
-            time.sleep(0.05)
-    pytest.fail("the server was not ready in time")
+        with suppress(httpx.TransportError):
+            return client.get("/ping").status_code == 200
+        return False
+
+    wait_until(is_ready, "the server is ready")
 
 
 def test_xgboost_trains_and_serves_in_its_own_processes(tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """The admin API over the real stores, by its public doors."""
 
-import asyncio
 from collections.abc import AsyncIterator
 
 import httpx
@@ -22,6 +21,7 @@ from penstock.runtime.settings import AuroraSettings
 from pydantic import SecretStr
 
 from tests.fixtures.http import lifespan_of
+from tests.fixtures.waiting import answered
 
 ADMIN = {"authorization": "Bearer the-admin"}
 VIEWER = {"authorization": "Bearer the-viewer"}
@@ -168,12 +168,12 @@ async def test_a_dead_letter_is_drained_and_shown_with_its_reason(
     async with aws_clients("eu-west-1") as clients:
         dead = await open_publisher(await clients.sqs(), f"{name_prefix}-inference-dlq")
         await dead.dead_letter('{"version":1}', reason="UnknownEndpoint: no endpoint pump-9")
-    async with asyncio.timeout(20):
-        items: list[dict[str, str]] = []
-        while not items:
-            await asyncio.sleep(0.05)
-            items = (await console.get("/v1/dead-letters", headers=VIEWER)).json()["items"]
-    (letter,) = items
+
+    async def listed() -> list[dict[str, str]]:
+        found = (await console.get("/v1/dead-letters", headers=VIEWER)).json()["items"]
+        return list(found)
+
+    (letter,) = await answered(listed, "the dead letter is listed")
     assert letter["queue"] == "inference-dlq"
     whole = (await console.get(f"/v1/dead-letters/{letter['id']}", headers=VIEWER)).json()
     assert whole["body"] == '{"version":1}'

@@ -1,6 +1,7 @@
 """Every fault of the HTTP proxy, seen by real clients."""
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import AsyncIterator
@@ -13,6 +14,7 @@ from botocore.exceptions import ClientError
 from penstock_local.faults.proxy import FaultProxy
 from penstock_local.faults.rules import Fault
 
+from tests.fixtures.waiting import PATIENCE_SECONDS, answered, until
 from tests.integration.faults.target import Echo, echoing
 
 
@@ -31,7 +33,9 @@ async def proxy(echo: Echo, caplog: pytest.LogCaptureFixture) -> AsyncIterator[F
 
 @pytest.fixture
 async def client(proxy: FaultProxy) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=proxy.url, trust_env=False, timeout=10) as client:
+    async with httpx.AsyncClient(
+        base_url=proxy.url, trust_env=False, timeout=PATIENCE_SECONDS
+    ) as client:
         yield client
 
 
@@ -99,8 +103,8 @@ async def test_a_caller_that_gives_up_on_a_late_answer_has_been_heard(
 ) -> None:
     proxy.set(Fault(kind="delay", seconds=1, when="after"))
     with pytest.raises(httpx.ReadTimeout):
-        await client.get("/x", timeout=0.3)
-    assert len(echo.requests) == 1
+        await client.get("/x", timeout=httpx.Timeout(PATIENCE_SECONDS, read=0.3))
+    await until(lambda: len(echo.requests) == 1, "the target has heard of it")
 
 
 @pytest.mark.parametrize(("when", "heard"), [("before", 0), ("after", 1)])
@@ -172,14 +176,13 @@ async def test_refuse_may_end_by_itself(proxy: FaultProxy) -> None:
     async with httpx.AsyncClient(trust_env=False) as client:
         with pytest.raises(httpx.ConnectError):
             await client.get(proxy.url)
-        async with asyncio.timeout(5):
-            while True:
-                try:
-                    assert (await client.get(proxy.url)).status_code == 200
-                except httpx.ConnectError:
-                    await asyncio.sleep(0.02)
-                else:
-                    break
+
+        async def is_back() -> bool:
+            with contextlib.suppress(httpx.ConnectError):
+                return (await client.get(proxy.url)).status_code == 200
+            return False
+
+        await answered(is_back, "the target is reached again")
     assert proxy.faults == []
 
 
@@ -201,7 +204,7 @@ def aws(service: str, url: str) -> "boto3.client":
         region_name="eu-central-1",
         aws_access_key_id="AKIDEXAMPLE",
         aws_secret_access_key="example",
-        config=Config(retries={"total_max_attempts": 1}, read_timeout=10),
+        config=Config(retries={"total_max_attempts": 1}, read_timeout=PATIENCE_SECONDS),
     )
 
 

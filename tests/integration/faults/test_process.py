@@ -7,6 +7,7 @@ import sys
 
 import httpx
 
+from tests.fixtures.waiting import PATIENCE_SECONDS
 from tests.integration.faults.target import echoing
 
 
@@ -36,6 +37,6 @@ async def test_faults_are_set_over_http_and_sigterm_ends_it() -> None:
                 assert (await client.get(started["url"])).status_code == 200
         finally:
             process.send_signal(signal.SIGTERM)
-            code = process.wait(timeout=10)
+            code = process.wait(PATIENCE_SECONDS)
             process.stdout.close()
         assert code == 0

@@ -8,6 +8,8 @@ import uvicorn
 from penstock_local.plant.fault_layer import Application
 from penstock_local.ports import LOOPBACK
 
+from tests.fixtures.waiting import until
+
 
 @asynccontextmanager
 async def running(app: Application) -> AsyncIterator[int]:
@@ -19,9 +21,7 @@ async def running(app: Application) -> AsyncIterator[int]:
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve())
     try:
-        async with asyncio.timeout(20):
-            while not server.started:  # noqa: ASYNC110 -- uvicorn tells nobody
-                await asyncio.sleep(0.01)
+        await until(lambda: server.started, "the server has started")
         yield server.servers[0].sockets[0].getsockname()[1]
     finally:
         server.should_exit = True

@@ -177,7 +177,7 @@ async def test_a_source_that_is_away_longer_than_the_queue_bears_is_waited_for()
 
 
 async def test_a_hung_slice_is_halved() -> None:
-    async with pulling(timeout_s=0.3) as bench:
+    async with pulling(timeout_s=2) as bench:
         done = asyncio.Event()
 
         async def fault(request: web.Request) -> None:

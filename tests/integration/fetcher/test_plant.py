@@ -146,7 +146,7 @@ async def test_a_source_that_fails_in_every_way_loses_nothing(options: dict[str,
     small = {**options, "paging": {**options["paging"], "page_size": 60}}
     async with plant({"options": small}, faults=faults, seed=11) as bench:
         await bench.begin(plant_job())
-        await bench.pull(seconds=50, attempts=15)
+        await bench.pull(attempts=15)
         await assert_true(bench)
 
 

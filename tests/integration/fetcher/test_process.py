@@ -2,10 +2,6 @@
 
 import asyncio
 import json
-import os
-import signal
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -24,12 +20,12 @@ from penstock.ports import Write
 from penstock.resources import JOBS, STATE_MACHINE, TRAINING, physical_name
 from penstock.runtime.clock import SystemClock
 from penstock.source_settings import SourceBody, SourceStore
-from penstock_local.ports import free_port
 from training_orchestrator.distribute import Distributor
 from training_orchestrator.jobs_items import job_item, job_key
 from training_orchestrator.jobs_store import JobsStore
 from training_orchestrator.slices_store import SlicesStore
 
+from tests.fixtures.processes import ENDED_IN_ORDER, CommandProcess, command
 from tests.fixtures.waiting import PATIENCE_SECONDS, answered
 from tests.integration.fetcher.bench import EXPECTED, Historian, make_pull_job, records_of
 from tests.integration.sources.servers import make_source, serving
@@ -46,30 +42,15 @@ DEFINITION = json.dumps({"StartAt": "Done", "States": {"Done": {"Type": "Succeed
 
 
 @contextmanager
-def fetcher_process(prefix: str, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+def fetcher_process(prefix: str, folder: Path) -> Iterator[CommandProcess]:
     variables = {
-        "PENSTOCK_NAME_PREFIX": prefix,
         "PENSTOCK_SOURCES_ALLOW_LOOPBACK": "true",
-        "TRAINING_FETCHER_PORT": str(free_port()),
         "TRAINING_FETCHER_RECEIVE_WAIT_SECONDS": "1",
         "TRAINING_FETCHER_FIRST_PAUSE_SECONDS": "0.1",
     }
-    with (folder / "fetcher.log").open("ab") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "training_orchestrator.fetcher_app"],
-            env={**os.environ, **variables},
-            stdout=log,
-            stderr=log,
-        )
-    try:
+    with command("training-fetcher", prefix, folder, variables) as process:
+        process.start()
         yield process
-    finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
 
 
 class CursorHistorian(Historian):
@@ -141,12 +122,12 @@ async def test_a_fetcher_killed_in_the_middle_loses_nothing_and_doubles_nothing(
             async with asyncio.timeout(PATIENCE_SECONDS):
                 await historian.reached.wait()
             first.kill()
-            first.wait()
         asked = len(historian.requests)
         historian.go_on.set()
 
-        with fetcher_process(name_prefix, tmp_path):
+        with fetcher_process(name_prefix, tmp_path) as second:
             await answered(pull.is_started, "the job goes on", seconds=120)
+            assert second.end() in ENDED_IN_ORDER, second.output
 
         job = await pull.jobs.load(JOB_ID)
         records = await records_of(job, pull.slices, pull.objects, pull.source)

@@ -32,8 +32,9 @@ from penstock.runtime.traceparent import new_traceparent
 from penstock_local.environment import REGION
 
 from tests.factories import NOON, make_reading
+from tests.fixtures.processes import ENDED_IN_ORDER, CommandProcess
 from tests.integration.inference_worker.plant import Endpoint, binding_body, write_context
-from tests.integration.inference_worker.processes import Worker, take_predictions, worker_of
+from tests.integration.inference_worker.processes import take_predictions, worker_of
 from tests.integration.results_writer.processes import Queues
 
 ASSETS = [f"P-{number}" for number in range(6)]
@@ -56,7 +57,7 @@ DEFINITION = FrameDefinition(
 @pytest.fixture
 def worker(
     name_prefix: str, tmp_path: Path, aurora_dsn: str, runtime_environment: None
-) -> Iterator[Worker]:
+) -> Iterator[CommandProcess]:
     write_context(aurora_dsn, assets=ASSETS, bindings={"b": binding_body("pump-failure")})
     with worker_of(name_prefix, tmp_path, aurora_dsn) as process:
         yield process
@@ -160,7 +161,7 @@ def check(
 
 
 async def test_every_frame_is_made_from_all_readings_through_kills_and_repeats(
-    worker: Worker, name_prefix: str, endpoint: Endpoint
+    worker: CommandProcess, name_prefix: str, endpoint: Endpoint
 ) -> None:
     chance = random.Random(7)
     packs = make_packs(chance)
@@ -180,7 +181,7 @@ async def test_every_frame_is_made_from_all_readings_through_kills_and_repeats(
     worker.start()
     await worker.ready()
     await queues.drained(QUEUES)
-    assert worker.end() in ENDED, worker.output[-3000:]
+    assert worker.end() in ENDED_IN_ORDER, worker.output
 
     check(take_predictions(queues.url("aurora")), packs, endpoint)
     async with aws_clients(REGION) as clients:
@@ -192,7 +193,7 @@ async def test_every_frame_is_made_from_all_readings_through_kills_and_repeats(
 
 
 async def test_an_endpoint_in_trouble_delays_predictions_and_loses_none(
-    worker: Worker, name_prefix: str, endpoint: Endpoint
+    worker: CommandProcess, name_prefix: str, endpoint: Endpoint
 ) -> None:
     packs = make_packs(random.Random(8))
     messages = to_messages(packs)
@@ -209,10 +210,10 @@ async def test_an_endpoint_in_trouble_delays_predictions_and_loses_none(
         await worker.ready()
         queues.publish("readings", [READINGS.encode(message) for message in messages])
         await queues.drained(("inference",))
-        await queues.drained(QUEUES, seconds=60)
+        await queues.drained(QUEUES)
     finally:
         endpoint.clear_faults()
-    assert worker.end() in ENDED, worker.output[-3000:]
+    assert worker.end() in ENDED_IN_ORDER, worker.output
     check(take_predictions(queues.url("aurora")), packs, endpoint)
     assert queues.waiting("deferred-dlq") == 0
 
@@ -225,8 +226,8 @@ async def test_without_aurora_the_process_is_not_ready_and_takes_no_message(
     nowhere = "postgresql://nobody@127.0.0.1:9/nowhere"
     with worker_of(name_prefix, tmp_path, nowhere) as worker:
         worker.start()
-        await worker.ready(expected=503)
+        await worker.ready(status=503)
         queues.publish("readings", [READINGS.encode(to_messages(make_packs(random.Random(9)))[0])])
-        assert worker.end() in ENDED, worker.output[-3000:]
+        assert worker.end() in ENDED_IN_ORDER, worker.output
     assert queues.waiting("inference") == 1
     assert queues.waiting("inference-dlq") == 0

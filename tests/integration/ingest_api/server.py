@@ -1,9 +1,5 @@
 """A real ingest-api process, and what reached the queues behind it."""
 
-import asyncio
-import os
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -18,82 +14,40 @@ from penstock.domain.ids import GatewayId
 from penstock.gateways import GatewayBody, GatewayStore
 from penstock.resources import physical_name
 from penstock.runtime.clock import SystemClock
-from penstock_local.children import die_with_parent, forking
-from penstock_local.ports import LOOPBACK, free_port
+
+from tests.fixtures.processes import CommandProcess, command
 
 REGION = "eu-west-1"
 GW = GatewayId("gw-7")
-_START_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
 class IngestServer:
-    """The process, where it listens, and a key for it."""
+    """The process, and a key for it."""
 
-    process: subprocess.Popen[bytes]
-    url: str
+    process: CommandProcess
     key: str
-    log: Path
+
+    @property
+    def url(self) -> str:
+        return self.process.url
 
     def client(self, *, timeout: float = 15.0) -> httpx.AsyncClient:
         """A gateway's client: it keeps its connection."""
         headers = {"authorization": f"Bearer {self.key}"}
         return httpx.AsyncClient(base_url=self.url, headers=headers, timeout=timeout)
 
-    async def ended(self, *, seconds: float) -> int:
-        """Wait for the end of the process and return its code."""
-        return await asyncio.to_thread(self.process.wait, seconds)
-
 
 @asynccontextmanager
 async def ingest_server(
     name_prefix: str, folder: Path, **variables: str
 ) -> AsyncIterator[IngestServer]:
-    """Run `python -m ingest_api` until the test leaves, over the tables and topic of a prefix."""
-    port = free_port()
-    log = folder / "ingest-api.log"
-    environment = {
-        **os.environ,
-        "PENSTOCK_NAME_PREFIX": name_prefix,
-        "INGEST_API_PORT": str(port),
-        "NO_PROXY": LOOPBACK,
-        **variables,
-    }
+    """Run `ingest-api` until the test leaves, over the tables and topic of a prefix."""
     key = await new_key(name_prefix)
-    with log.open("ab") as output, forking():
-        process = subprocess.Popen(  # noqa: ASYNC220  # our own words; a fork is brief
-            [sys.executable, "-m", "ingest_api"],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            env=environment,
-            preexec_fn=die_with_parent(),  # noqa: PLW1509  # one call, no locks
-        )
-    server = IngestServer(process, f"http://{LOOPBACK}:{port}", key, log)
-    try:
-        await _until_ready(server)
-        yield server
-    finally:
-        if process.poll() is None:
-            process.terminate()
-            try:
-                await server.ended(seconds=20)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                await server.ended(seconds=5)
-
-
-async def _until_ready(server: IngestServer) -> None:
-    async with server.client() as client, asyncio.timeout(_START_SECONDS):
-        while True:
-            if server.process.poll() is not None:
-                raise AssertionError(f"ingest-api ended: {server.log.read_text()[-3000:]}")
-            try:
-                if (await client.get("/readyz")).status_code == 200:
-                    return
-            except httpx.TransportError:
-                pass
-            await asyncio.sleep(0.05)
+    with command("ingest-api", name_prefix, folder, variables) as process:
+        process.start()
+        await process.ready()
+        yield IngestServer(process, key)
 
 
 async def new_key(name_prefix: str) -> str:

@@ -48,7 +48,7 @@ async def test_a_topic_copies_each_body_to_every_subscriber_raw(name_prefix: str
             receiver = SqsReceiver(sqs, await queue_url(sqs, physical_name(name_prefix, name)))
             seen: set[str] = set()
             while len(seen) < len(bodies):
-                deliveries = await receiver.receive(at_most=10, wait_seconds=5)
+                deliveries = await receiver.receive(at_most=10, wait_seconds=20)
                 assert deliveries, "a copy is missing"
                 for delivery in deliveries:
                     await delivery.ack()
@@ -75,6 +75,6 @@ async def test_a_delay_of_less_than_a_second_is_not_none(name_prefix: str) -> No
         queue, dead = (physical_name(name_prefix, name) for name in ("commands", "commands-dlq"))
         receiver = await open_receiver(sqs, queue=queue, dead_letter_queue=dead)
         await (await open_publisher(sqs, queue)).publish(["not yet"])
-        (delivery,) = await receiver.receive(at_most=1, wait_seconds=1)
+        (delivery,) = await receiver.receive(at_most=1, wait_seconds=20)
         await delivery.nack(0.4)
         assert await receiver.receive(at_most=1, wait_seconds=0) == []

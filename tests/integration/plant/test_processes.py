@@ -7,14 +7,14 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
 import pytest
 
+from tests.fixtures.waiting import PATIENCE_SECONDS, wait_until
 from tests.integration.plant.endpoint import Endpoint, receiving
 
 TEMP = "/SITE01/LINE01/P-101/TEMP"
@@ -32,20 +32,18 @@ def serving(*options: str) -> Iterator[httpx.Client]:
             yield client
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(timeout=15)
+        process.wait(PATIENCE_SECONDS)
 
 
 def _wait_until_up(client: httpx.Client, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
+    def is_up() -> bool:
         assert process.poll() is None, "the server ended before it was up"
-        try:
+        with suppress(httpx.TransportError):
             client.get("/_penstock/faults")
-        except httpx.TransportError:
-            time.sleep(0.05)
-        else:
-            return
-    pytest.fail("the server was not up in time")
+            return True
+        return False
+
+    wait_until(is_up, "the server is up")
 
 
 def test_serve_answers_asks_for_its_token_and_cuts_answers(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from tests.integration.plant.endpoint import Endpoint, receiving
 
 PLANT = Plant(machines=2)
 HASTY = Patience(timeout_seconds=0.5, first_wait_seconds=0.02, longest_wait_seconds=0.1)
-HALF_A_SECOND = Bounds(seconds=0.5, drain_seconds=10)
+HALF_A_SECOND = Bounds(seconds=0.5, drain_seconds=60)
 QUICK = Line(every_seconds=0.05)
 T0 = 1_767_225_600_000
 
@@ -116,18 +116,18 @@ async def test_what_is_refused_for_good_is_not_sent_again(tmp_path: Path) -> Non
 
     log = tmp_path / "sent.jsonl"
     async with receiving(Endpoint(on_post=wrong_key)) as endpoint:
-        tally = await push(endpoint.url, log, bounds=Bounds(posts=3, drain_seconds=5))
+        tally = await push(endpoint.url, log, bounds=Bounds(posts=3, drain_seconds=60))
     assert tally.posts == 3
     assert tally.refused > 0
     assert {line["answer"]["error"] for line in lines_of(log)} == {"unknown key"}
 
 
 async def test_without_a_buffer_a_body_is_given_up_after_its_attempts(tmp_path: Path) -> None:
-    patience = Patience(timeout_seconds=0.5, first_wait_seconds=0.01, attempts=4)
+    patience = Patience(timeout_seconds=30, first_wait_seconds=0.01, attempts=4)
     log = tmp_path / "sent.jsonl"
     async with receiving(Endpoint(on_post=lambda _: web.Response(status=500))) as endpoint:
         tally = await push(
-            endpoint.url, log, patience=patience, bounds=Bounds(posts=2, drain_seconds=5)
+            endpoint.url, log, patience=patience, bounds=Bounds(posts=2, drain_seconds=60)
         )
     assert tally.posts == 8
     assert tally.lost > 0
@@ -149,7 +149,7 @@ async def test_after_an_outage_the_buffer_comes_in_a_burst_oldest_first(tmp_path
         tally = await push(
             endpoint.url,
             log,
-            bounds=Bounds(seconds=1.5, drain_seconds=10),
+            bounds=Bounds(seconds=1.5, drain_seconds=60),
             line=Line(Outages(every_seconds=1.0, down_seconds=0.7), every_seconds=0.05),
         )
     assert tally.delivered == sum(endpoint.readings.values()) > 100
@@ -180,7 +180,7 @@ async def test_nothing_is_lost_over_a_bad_line(tmp_path: Path, kind: str) -> Non
 
 
 async def test_sequences_and_air_quality_are_pushed_too(tmp_path: Path) -> None:
-    bounds = Bounds(posts=10, drain_seconds=5)
+    bounds = Bounds(posts=10, drain_seconds=60)
     async with receiving(Endpoint()) as endpoint:
         sequences = tmp_path / "sequences.jsonl"
         await push(endpoint.url, sequences, feed=SequenceFeed(7, T0, "m"), bounds=bounds)

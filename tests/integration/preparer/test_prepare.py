@@ -12,6 +12,7 @@ from penstock.ports import Write
 from penstock.resources import JOBS
 from training_orchestrator.jobs_items import job_key
 
+from tests.fixtures.waiting import answered
 from tests.integration.preparer.bench import DATASET_ID, JOB_ID, Bench, prepared
 from tests.unit.training_orchestrator.prepare_folders import make_recipe, ordinary, page_of
 
@@ -161,12 +162,14 @@ async def test_an_unavailable_store_gives_the_message_back(tmp_path: Path) -> No
 
 async def child_process() -> psutil.Process:
     """The process that makes the dataset."""
-    async with asyncio.timeout(20):
-        while True:
-            for child in psutil.Process().children():
-                if "training_orchestrator.prepare_main" in " ".join(child.cmdline()):
-                    return child
-            await asyncio.sleep(0.005)
+
+    async def look() -> psutil.Process | None:
+        for child in psutil.Process().children():
+            if "training_orchestrator.prepare_main" in " ".join(child.cmdline()):
+                return child
+        return None
+
+    return await answered(look, "a dataset is being made", every_seconds=0.005)
 
 
 async def kill_child() -> None:

@@ -64,7 +64,7 @@ async def prepare(bench: Bench, job: Job, work_dir: Path) -> tuple[Any, float]:
     """Pull and prepare; answer what the token was told and how long the preparation took."""
     datasets = DatasetsStore(bench.store, SystemClock())
     await bench.begin(job)
-    await bench.pull(seconds=60)
+    await bench.pull()
     recipe = body_of(job).dataset
     assert isinstance(recipe, DatasetBody)
     await bench.store.write(new_dataset(job.dataset_id, JOB_ID, recipe, at=SystemClock().now()))

@@ -2,83 +2,27 @@
 
 import asyncio
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import boto3
-import httpx
 from penstock.channel import Queue
 from penstock.resources import physical_name
-from penstock_local.children import die_with_parent, forking
-from penstock_local.ports import free_port
 
+from tests.fixtures.processes import CommandProcess, command
 from tests.fixtures.waiting import wait_until
 
 SINKS = ("aurora", "snowflake", "lake", "latest")
 
 
-@dataclass
-class Writer:
-    """Starts and ends processes of one configuration."""
-
-    prefix: str
-    log: Path
-    environment: dict[str, str]
-    port: int = field(default_factory=free_port)
-    process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        with self.log.open("ab") as log, forking():
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "results_writer"],
-                env=os.environ | self.environment | {"RESULTS_WRITER_PORT": str(self.port)},
-                stdout=log,
-                stderr=log,
-                preexec_fn=die_with_parent(),  # noqa: PLW1509  # one call, no locks
-            )
-
-    def kill(self) -> None:
-        assert self.process is not None
-        self.process.kill()
-        self.process.wait(10)
-
-    def end(self) -> int:
-        assert self.process is not None
-        self.process.terminate()
-        return self.process.wait(40)
-
-    @property
-    def output(self) -> str:
-        return self.log.read_text()
-
-    async def up(self) -> None:
-        """Wait until it serves; not for the places behind it."""
-        async with httpx.AsyncClient() as client, asyncio.timeout(60):
-            while True:
-                assert self.process is not None
-                assert self.process.poll() is None, self.output[-3000:]
-                try:
-                    await client.get(f"http://127.0.0.1:{self.port}/healthz")
-                except httpx.TransportError:
-                    await asyncio.sleep(0.05)
-                else:
-                    return
-
-
 @contextmanager
 def writer_of(
     prefix: str, folder: Path, dsn: str, snowflake: Mapping[str, str | int], **more: str
-) -> Iterator[Writer]:
+) -> Iterator[CommandProcess]:
     """A process with every sink, quick batches, and the given places; ended in any case."""
-    tokens = json.dumps({"viewer-token": "viewer", "operator-token": "operator"})
-    environment = {
-        "PENSTOCK_NAME_PREFIX": prefix,
-        "PENSTOCK_API_TOKENS": tokens,
+    variables = {
+        "PENSTOCK_API_TOKENS": json.dumps({"viewer-token": "viewer", "operator-token": "operator"}),
         "RESULTS_WRITER_AURORA__DSN": dsn,
         "RESULTS_WRITER_SNOWFLAKE__CAN_REMOVE": "false",
         "RESULTS_WRITER_RECEIVE_WAIT_SECONDS": "1",
@@ -89,12 +33,8 @@ def writer_of(
         },
         **more,
     }
-    writer = Writer(prefix, folder / "writer.log", environment)
-    try:
+    with command("results-writer", prefix, folder, variables) as writer:
         yield writer
-    finally:
-        if writer.process is not None and writer.process.poll() is None:
-            writer.kill()
 
 
 class Queues:
@@ -130,7 +70,7 @@ class Queues:
         def has_begun() -> bool:
             return self.waiting(queue) < from_
 
-        await asyncio.to_thread(wait_until, has_begun, f"{queue} begins to empty", seconds=60)
+        await asyncio.to_thread(wait_until, has_begun, f"{queue} begins to empty")
 
     def waiting(self, queue: str) -> int:
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]

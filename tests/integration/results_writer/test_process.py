@@ -23,13 +23,15 @@ from penstock.resources import ARCHIVE, DISCOVERED_TAGS, physical_name
 from penstock.runtime.clock import SystemClock
 
 from tests.factories import NOON, make_prediction, make_reading
+from tests.fixtures.processes import ENDED_IN_ORDER, CommandProcess
+from tests.fixtures.waiting import PATIENCE_SECONDS
 from tests.integration.results_writer.places import (
     REGION,
     open_resources,
     open_sink,
     snowflake_settings,
 )
-from tests.integration.results_writer.processes import SINKS, Queues, Writer, writer_of
+from tests.integration.results_writer.processes import SINKS, Queues, writer_of
 
 PACKS = 60
 ROWS = 20
@@ -41,7 +43,7 @@ def writer(
     tmp_path: Path,
     aurora_dsn: str,
     snowflake_schema: dict[str, str | int],
-) -> Iterator[Writer]:
+) -> Iterator[CommandProcess]:
     with writer_of(name_prefix, tmp_path, aurora_dsn, snowflake_schema) as process:
         yield process
 
@@ -115,7 +117,7 @@ async def expect_once_everywhere(
 @pytest.mark.slow
 @pytest.mark.timeout(240)
 async def test_every_prediction_is_in_every_read_view_once_through_kills_and_repeats(
-    writer: Writer, aurora_dsn: str, snowflake_schema: dict[str, str | int]
+    writer: CommandProcess, aurora_dsn: str, snowflake_schema: dict[str, str | int]
 ) -> None:
     queues = Queues(writer.prefix)
     queues.shorten_visibility(SINKS)
@@ -131,7 +133,7 @@ async def test_every_prediction_is_in_every_read_view_once_through_kills_and_rep
         writer.kill()  # wherever the sinks are: before, within or after a write
         writer.start()
     await queues.drained(SINKS)
-    assert writer.end() in (0, -15)
+    assert writer.end() in ENDED_IN_ORDER
     assert not any(queues.waiting(f"{name}-dlq") for name in SINKS)
     await expect_once_everywhere(
         packs, prefix=writer.prefix, dsn=aurora_dsn, snowflake=snowflake_schema
@@ -139,18 +141,18 @@ async def test_every_prediction_is_in_every_read_view_once_through_kills_and_rep
 
 
 async def test_a_stop_in_mid_flight_leaves_nothing_in_flight(
-    writer: Writer, aurora_dsn: str, snowflake_schema: dict[str, str | int]
+    writer: CommandProcess, aurora_dsn: str, snowflake_schema: dict[str, str | int]
 ) -> None:
     queues = Queues(writer.prefix)
     packs = make_packs(11)[:40]
     queues.publish("predictions", to_bodies(packs))
     writer.start()
     await queues.begun("lake", from_=queues.waiting("lake"))
-    assert writer.end() in (0, -15)
+    assert writer.end() in ENDED_IN_ORDER
     writer.start()
     # Had the first one left messages in flight, they would be away for a minute or three.
-    await queues.drained(SINKS, seconds=30)
-    await writer.up()
+    await queues.drained(SINKS, seconds=45)
+    await writer.ready("/healthz")
     writer.end()
     await expect_once_everywhere(
         packs, prefix=writer.prefix, dsn=aurora_dsn, snowflake=snowflake_schema
@@ -158,7 +160,7 @@ async def test_a_stop_in_mid_flight_leaves_nothing_in_flight(
 
 
 async def test_readings_are_archived_and_their_unknown_tags_listed(
-    writer: Writer, aurora_dsn: str
+    writer: CommandProcess, aurora_dsn: str
 ) -> None:
     with psycopg.connect(aurora_dsn) as connection:
         connection.execute("INSERT INTO sites VALUES ('S'); INSERT INTO asset_types VALUES ('t')")
@@ -178,13 +180,13 @@ async def test_readings_are_archived_and_their_unknown_tags_listed(
     ]  # fmt: skip
     bodies = [readings_channel.CHANNEL.encode(message) for message in messages]
     writer.start()
-    await writer.up()
+    await writer.ready("/healthz")
     queues.publish("readings", bodies[:40])
     writer.kill()
     writer.start()
     queues.publish("readings", bodies[20:])
     await queues.drained(("archive",))
-    await writer.up()
+    await writer.ready("/healthz")
     async with aws_clients(REGION) as clients:
         bucket = physical_name(writer.prefix, ARCHIVE.name)
         archive = ReadingsArchive(S3ObjectStore(await clients.s3(), bucket))
@@ -208,11 +210,10 @@ async def test_while_aurora_is_gone_its_messages_wait_and_the_others_go_on(
         writer.start()
         await queues.drained(("snowflake", "lake", "latest"))
         async with httpx.AsyncClient() as client:
-            address = f"http://127.0.0.1:{writer.port}"
-            answer = await client.get(f"{address}/readyz", timeout=30)
+            answer = await client.get(f"{writer.url}/readyz", timeout=PATIENCE_SECONDS)
             assert answer.status_code == 503
             assert set(answer.json()["failed"]) == {"aurora"}
-            assert (await client.get(f"{address}/healthz")).status_code == 200
+            assert writer.status_of("/healthz") == 200
         assert queues.waiting("aurora") == 10
         writer.end()
 
@@ -223,6 +224,5 @@ def test_a_setting_that_cannot_work_ends_the_process_with_an_error(
     wrong = {"RESULTS_WRITER_SINKS": "aurora,nowhere"}
     with writer_of(name_prefix, tmp_path, "", snowflake_schema, **wrong) as writer:
         writer.start()
-        assert writer.process is not None
-        assert writer.process.wait(30) not in (0, None)
+        assert writer.process.wait(PATIENCE_SECONDS) not in (0, None)
         assert "nowhere" in writer.output

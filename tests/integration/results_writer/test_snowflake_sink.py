@@ -33,7 +33,7 @@ def make_sink(
 
 
 def rows(connection: dict[str, str | int], query: str) -> list[tuple[Any, ...]]:
-    with snowflake.connector.connect(**connection, network_timeout=4) as session:
+    with snowflake.connector.connect(**connection, network_timeout=60) as session:
         cursor: Any = session.cursor().execute(query)
         return list(cursor.fetchall())
 
@@ -145,5 +145,5 @@ async def test_a_server_that_never_answers_is_given_up_in_time() -> None:
         for _ in range(2):
             with pytest.raises(StoreUnavailable, match="no answer within 1 s"):
                 await session.run(lambda _: None)
-        assert time.monotonic() - started < 10
+        assert time.monotonic() - started < 20
         await session.close()

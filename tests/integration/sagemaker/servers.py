@@ -15,7 +15,7 @@ from typing import TypeVar
 from penstock_local.environment import aws_variables, inherited
 from penstock_local.ports import free_port
 
-from tests.fixtures.waiting import wait_until
+from tests.fixtures.waiting import PATIENCE_SECONDS, wait_until
 
 PROGRAM = Path(__file__).with_name("program.py")
 IMAGE = "penstock-average:1.0"
@@ -23,7 +23,7 @@ IMAGE = "penstock-average:1.0"
 T = TypeVar("T")
 
 
-def wait_for(claim: str, look: Callable[[], T], *, seconds: float = 20) -> T:
+def wait_for(claim: str, look: Callable[[], T], *, seconds: float = PATIENCE_SECONDS) -> T:
     """Poll until what is looked for is there (is true), and return it."""
     found: list[T] = []
 
@@ -59,7 +59,7 @@ def running(
     finally:
         process.terminate()
         try:
-            process.wait(30)
+            process.wait(PATIENCE_SECONDS)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
@@ -109,7 +109,7 @@ class Server:
 
     def terminate(self) -> int:
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(40)
+        return self.process.wait(PATIENCE_SECONDS)
 
     def close(self) -> None:
         self._stack.close()
@@ -146,4 +146,4 @@ def _wait_until_up(process: subprocess.Popen[bytes], port: int, path: str, log: 
             except OSError:
                 return False
 
-    wait_for(f"{path} answers", answers, seconds=60)
+    wait_for(f"{path} answers", answers)

@@ -33,7 +33,7 @@ def make_source(port: int, **parts: Any) -> SourceBody:
         "plugin": "paged_json",
         "base_url": f"http://127.0.0.1:{port}",
         "options": {"path": "/api/readings"},
-        "timeout_s": 5.0,
+        "timeout_s": 30.0,
         **parts,
     }
     return SourceBody.model_validate(body)

@@ -10,6 +10,8 @@ from penstock_local.addresses import http_url
 from penstock_local.front_door import create_app, listening
 from yarl import URL
 
+from tests.fixtures.waiting import PATIENCE_SECONDS
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -92,7 +94,7 @@ async def test_each_event_comes_through_before_the_next_is_made() -> None:
         return response
 
     async with (
-        asyncio.timeout(10),
+        asyncio.timeout(PATIENCE_SECONDS),
         proxied(events) as (client, front_door),
         client.get(front_door + "/v1/jobs/job-7/events") as answer,
     ):
@@ -114,7 +116,7 @@ async def test_a_client_that_leaves_ends_its_stream_at_the_service() -> None:
             left.set()
         return response
 
-    async with proxied(events) as (client, front_door), asyncio.timeout(10):
+    async with proxied(events) as (client, front_door), asyncio.timeout(PATIENCE_SECONDS):
         answer = await client.get(front_door + "/v1/jobs/job-7/events")
         await answer.content.readany()
         answer.close()

@@ -11,7 +11,7 @@ import pytest
 from botocore.config import Config
 
 from tests.fixtures.stack import ask, serving, wait_for_server
-from tests.fixtures.waiting import wait_until
+from tests.fixtures.waiting import PATIENCE_SECONDS, wait_until
 
 pytestmark = pytest.mark.timeout(180)  # servers start slowly on a busy machine
 
@@ -93,7 +93,7 @@ def test_all_but_a_running_execution_survives_a_restart_on_another_port(tmp_path
     with ministack(tmp_path) as (endpoint, process):
         fill(endpoint)
         process.terminate()
-        process.wait(10)
+        process.wait(PATIENCE_SECONDS)
 
     with ministack(tmp_path) as (restarted, _):
         assert restarted != endpoint
@@ -112,11 +112,10 @@ def test_a_crash_keeps_the_last_snapshot_and_every_object(tmp_path: Path) -> Non
         wait_until(
             lambda: saved.exists() and b"job-1" in saved.read_bytes(),
             "a snapshot is taken",
-            seconds=40,
         )
         client("s3", endpoint).put_object(Bucket="archive", Key="late", Body=b"durable at once")
         process.send_signal(signal.SIGKILL)
-        process.wait(10)
+        process.wait(PATIENCE_SECONDS)
 
     with ministack(tmp_path) as (endpoint, _):
         assert_filled(endpoint)

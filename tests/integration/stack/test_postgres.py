@@ -9,7 +9,7 @@ import pytest
 from penstock_local.addresses import aurora_dsn
 
 from tests.fixtures.stack import serving, wait_for_server
-from tests.fixtures.waiting import wait_until
+from tests.fixtures.waiting import PATIENCE_SECONDS, wait_until
 
 pytestmark = pytest.mark.timeout(180)  # servers start slowly on a busy machine
 
@@ -42,7 +42,7 @@ def test_rows_survive_a_clean_end_and_a_kill(state_dir: Path) -> None:
             connection.execute("insert into kept values (1)")
         client = psycopg.connect(dsn)  # a client that stays must not hold up the end
         process.terminate()
-        assert process.wait(10) == 0
+        assert process.wait(PATIENCE_SECONDS) == 0
         assert servers_on(state_dir) == []
         client.close()
 

@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -16,6 +16,8 @@ from penstock_local.part import Finished, Part, Ready, RestartPolicy, TcpReady
 from penstock_local.ports import free_port
 from penstock_local.running import PartFailed, State
 from penstock_local.supervisor import Supervisor
+
+from tests.fixtures.waiting import PATIENCE_SECONDS, until
 
 QUICK = RestartPolicy(first_delay_seconds=0.05, ceiling_seconds=0.2)
 SERVE = """
@@ -61,14 +63,8 @@ async def running(folder: Path, *parts: Part) -> AsyncIterator[Supervisor]:
         yield supervisor
     finally:
         supervisor.stopping.set()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             await run
-
-
-async def until(holds: Callable[[], bool], seconds: float = 20) -> None:
-    async with asyncio.timeout(seconds):
-        while not holds():  # noqa: ASYNC110  # processes have no event of ours
-            await asyncio.sleep(0.01)
 
 
 def pid_of(supervisor: Supervisor, name: str) -> int:
@@ -166,7 +162,7 @@ async def test_killing_does_not_wait_for_anybody(tmp_path: Path) -> None:
     run = asyncio.create_task(supervisor.run())
     await until(lambda: supervisor.is_ready)
     supervisor.kill()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         await run
 
 

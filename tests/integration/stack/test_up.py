@@ -33,7 +33,7 @@ def command(*words: str) -> subprocess.CompletedProcess[str]:
         [sys.executable, "-m", "penstock_local", *words],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
 
@@ -77,8 +77,8 @@ def test_a_killed_stand_in_comes_back_with_its_queues(stack: PenstockStack) -> N
     bootstraps = bootstrap_runs(stack)
     before = stack.kill("aws")
     stack.wait_until_back("aws", before=before)
-    wait_until(lambda: bootstrap_runs(stack) > bootstraps, "the bootstrap runs again", seconds=30)
-    stack.wait_until(lambda content: content.is_ready, "ready again", seconds=30)
+    wait_until(lambda: bootstrap_runs(stack) > bootstraps, "the bootstrap runs again")
+    stack.wait_until(lambda content: content.is_ready, "ready again", seconds=60)
     assert "penstock-inference" in {url.rsplit("/", 1)[1] for url in _queue_urls(stack)}
 
 
@@ -115,7 +115,7 @@ def test_rows_survive_down_and_a_kill_and_nothing_is_left_running(state_dir: Pat
         processes = family(stack.supervisor_pid)
         os.kill(stack.supervisor_pid, signal.SIGKILL)
         stack.stop()
-        wait_until(lambda: not any(map(lives, processes)), "all have ended", seconds=20)
+        wait_until(lambda: not any(map(lives, processes)), "all have ended")
         # What it left in `stack.json` does not mislead the next one.
         assert "no stack runs" in command("status", "--state-dir", str(state_dir)).stdout
 

@@ -14,6 +14,7 @@ import snowflake.connector
 from penstock_local.addresses import snowflake_connection
 
 from tests.fixtures.stack import ask, serving, wait_for_server
+from tests.fixtures.waiting import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.timeout(180)  # servers start slowly on a busy machine
 
@@ -41,7 +42,7 @@ AT = datetime.datetime(2026, 11, 20, 10, 0, 0, 250_000)  # noqa: DTZ001  # NTZ: 
 @contextmanager
 def connected(settings: dict[str, str | int]) -> Iterator[Any]:
     connection = snowflake.connector.connect(
-        **settings, autocommit=False, network_timeout=4, login_timeout=8
+        **settings, autocommit=False, network_timeout=60, login_timeout=60
     )
     try:
         yield connection
@@ -114,4 +115,4 @@ def test_rows_survive_a_clean_end_and_a_kill(tmp_path: Path) -> None:
                 connection.commit()
                 assert rows(connection, "select count(*) from PREDICTIONS") == [(count,)]
             getattr(process, end)()
-            process.wait(10)
+            process.wait(PATIENCE_SECONDS)

@@ -1,9 +1,8 @@
 """The orchestrator over the embedded AWS and SageMaker; the test is fetcher and preparer itself."""
 
-import asyncio
 import contextlib
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any, TypeVar
 
 import httpx
@@ -27,6 +26,8 @@ from training_orchestrator.fetch_pages import PageMeta, RawSlice
 from training_orchestrator.jobs_store import JobsStore
 from training_orchestrator.settings import Settings
 from training_orchestrator.slices_store import SlicesStore
+
+from tests.fixtures.waiting import answered
 
 T = TypeVar("T")
 
@@ -59,16 +60,6 @@ def rows(count: int, *, seed: int) -> bytes:
         label = int(temp + 4 * vibration + chance.gauss(0, 2) > 100)
         lines.append(f"{label},{temp:.3f},{vibration:.3f}\n")
     return "".join(lines).encode()
-
-
-async def until(look: Callable[[], Awaitable[T | None]], claim: str, *, seconds: float = 60) -> T:
-    """Ask until there is an answer; fail with the claim when there is none in time."""
-    deadline = asyncio.get_running_loop().time() + seconds
-    while not (found := await look()):
-        if asyncio.get_running_loop().time() > deadline:
-            raise AssertionError(f"not within {seconds} s: {claim}")
-        await asyncio.sleep(0.1)
-    return found
 
 
 class Plant:
@@ -152,7 +143,7 @@ class Plant:
         async def take() -> Any:
             return await self._prepare.receive(at_most=1, wait_seconds=1)
 
-        (delivery,) = await until(take, "a dataset is ordered")
+        (delivery,) = await answered(take, "a dataset is ordered")
         message = prepare.CHANNEL.decode(delivery.body)
         await delivery.ack()
         if fail:
@@ -177,7 +168,7 @@ class Plant:
             return job if job["status"] in wanted else None
 
         try:
-            return await until(look, f"job is one of {wanted}", seconds=seconds)
+            return await answered(look, f"job is one of {wanted}", seconds=seconds)
         except AssertionError as error:
             raise AssertionError(f"{error}; last seen {seen[-1]}") from None
 

@@ -6,7 +6,8 @@ import pytest
 from penstock.domain.datasets import SliceState
 from penstock.domain.jobs import SliceOutcome
 
-from tests.integration.training_orchestrator.plant import REQUEST, Plant, running, until
+from tests.fixtures.waiting import answered
+from tests.integration.training_orchestrator.plant import REQUEST, Plant, running
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -58,7 +59,7 @@ async def test_a_job_pulls_trains_evaluates_deploys_and_the_next_takes_over(pref
         async def champion() -> bool:
             return bool((await plant.get("/v1/models/pump-failure"))["champion"] == "v1")
 
-        assert await until(champion, "the older version is champion again")
+        assert await answered(champion, "the older version is champion again")
 
 
 async def test_a_model_below_the_gate_is_registered_and_not_deployed(prefix: str) -> None:

@@ -30,7 +30,8 @@ from penstock.domain.time import MINUTE, Micros
 from penstock.resources import TRAINING, physical_name
 from training_orchestrator.ports import Endpoints, Executions, TrainingLogs, Trainings
 
-from tests.integration.training_orchestrator.plant import rows, until
+from tests.fixtures.waiting import answered
+from tests.integration.training_orchestrator.plant import rows
 
 ROLE = "arn:aws:iam::000000000000:role/penstock-training"
 IMAGE = "sagemaker-xgboost:3.0-5"
@@ -104,14 +105,14 @@ async def real(stack: AsyncExitStack, prefix: str, logs_url: str) -> Places:
             training = await trainings.describe(name)
             return training is not None and training.status is status
 
-        await until(is_over, f"training is {status}")
+        await answered(is_over, f"training is {status}")
 
     async def change_to_end(name: str) -> None:
         async def is_over() -> bool:
             endpoint = await endpoints.describe(name)
             return endpoint is not None and not endpoint.status.is_changing
 
-        await until(is_over, "the change is over")
+        await answered(is_over, "the change is over")
 
     logs = LocalTrainingLogs(logs_url)
     return Places(prefix, bucket, trainings, endpoints, machine, logs, train_to_end, change_to_end)
@@ -210,7 +211,7 @@ async def test_an_endpoint_is_made_changed_and_removed_whole(places: Places) -> 
     async def is_gone() -> bool:
         return await places.endpoints.describe(endpoint) is None
 
-    assert await until(is_gone, "the endpoint is gone")
+    assert await answered(is_gone, "the endpoint is gone")
 
 
 async def test_what_can_never_be_made_is_refused(places: Places) -> None:

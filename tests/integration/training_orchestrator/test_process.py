@@ -3,51 +3,36 @@
 import asyncio
 import contextlib
 import json
-import os
-import signal
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 from penstock.adapters.aws import aws_clients
-from penstock_local.children import die_with_parent, forking
 from penstock_local.ports import LOOPBACK, free_port
 
-from tests.fixtures.stack import ask, wait_for_server
-from tests.integration.training_orchestrator.plant import REQUEST, Plant, until
+from tests.fixtures.processes import ENDED_IN_ORDER, CommandProcess, command
+from tests.fixtures.waiting import answered
+from tests.integration.training_orchestrator.plant import REQUEST, Plant
 
 pytestmark = pytest.mark.timeout(300)
 
 
 @contextlib.contextmanager
-def orchestrator(prefix: str, folder: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
+def orchestrator(prefix: str, folder: Path, port: int) -> Iterator[CommandProcess]:
     """Run `training-orchestrator`; end it in any case."""
-    environment = {
-        **os.environ,
-        "PENSTOCK_NAME_PREFIX": prefix,
+    variables = {
         "PENSTOCK_API_TOKENS": json.dumps({"t": "admin"}),
-        "TRAINING_ORCHESTRATOR_PORT": str(port),
         "TRAINING_ORCHESTRATOR_SWEEP_SECONDS": "1",
         "TRAINING_ORCHESTRATOR_RECEIVE_WAIT_SECONDS": "1",
+        # What waits for the end of this patience is not seen to end within a test's.
+        "TRAINING_ORCHESTRATOR_DRAIN_SECONDS": "300",
     }
-    with (folder / "output.log").open("ab") as log, forking():
-        process = subprocess.Popen(  # our own words
-            [sys.executable, "-m", "training_orchestrator"],
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            preexec_fn=die_with_parent(),  # noqa: PLW1509  # one call, no locks
-        )
-    try:
-        wait_for_server(process, folder, lambda: ask(port, "/healthz"))
+    with command("training-orchestrator", prefix, folder, variables) as process:
+        process.port = port
+        process.start()
+        process.wait_for("/healthz")
         yield process
-    finally:
-        process.kill()
-        process.wait()
 
 
 @contextlib.asynccontextmanager
@@ -69,8 +54,7 @@ async def plant_at(prefix: str, port: int) -> AsyncIterator[Plant]:
 
 async def test_it_ends_at_once_when_asked_to(prefix: str, tmp_path: Path) -> None:
     with orchestrator(prefix, tmp_path, free_port()) as process:
-        process.terminate()
-        assert process.wait(15) in {0, -signal.SIGTERM}
+        assert process.end() in ENDED_IN_ORDER
 
 
 async def test_it_ends_although_somebody_watches_a_job(prefix: str, tmp_path: Path) -> None:
@@ -81,10 +65,10 @@ async def test_it_ends_although_somebody_watches_a_job(prefix: str, tmp_path: Pa
             async with plant.http.stream("GET", f"/v1/jobs/{job['job_id']}/events") as events:
                 lines = events.aiter_lines()
                 assert (await anext(lines)).startswith("id: ")
-                process.terminate()
+                ending = asyncio.create_task(asyncio.to_thread(process.end))
                 async for _ in lines:
                     pass
-            assert await asyncio.to_thread(process.wait, 10) in {0, -signal.SIGTERM}
+            assert await ending in ENDED_IN_ORDER
 
 
 @pytest.mark.slow
@@ -99,7 +83,6 @@ async def test_a_job_survives_a_kill(prefix: str, tmp_path: Path, status: str) -
                 await plant.prepare()
                 await plant.status(job["job_id"], status, "COMPLETED")
             process.kill()
-            process.wait()
             if status == "PULLING":
                 await plant.fetch_all()
         with orchestrator(prefix, tmp_path, port):
@@ -112,6 +95,6 @@ async def test_a_job_survives_a_kill(prefix: str, tmp_path: Path, status: str) -
                 endpoint = await plant.get("/v1/endpoints/pump-failure")
                 return bool(endpoint["status"] == "InService")
 
-            assert await until(serves, "the endpoint serves")
+            assert await answered(serves, "the endpoint serves")
             trainings = await plant.sagemaker.list_training_jobs(NameContains=job["job_id"])
             assert len(trainings["TrainingJobSummaries"]) == 1

@@ -213,7 +213,7 @@ async def test_a_correction_waits_longer_than_its_receives_last() -> None:
         await until(lambda: not world.inference.bodies)
         first = world.corrections.bodies
         # Each look costs a receive; in the end a copy with a count of its own takes its place.
-        await until(lambda: world.corrections.bodies != first, meanwhile=world.hurry, seconds=10)
+        await until(lambda: world.corrections.bodies != first, meanwhile=world.hurry)
         await world.archive_pack(late)
         await until(lambda: not world.corrections.bodies, meanwhile=world.hurry)
     assert world.corrections.dead_letters == []

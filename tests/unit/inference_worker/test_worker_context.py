@@ -8,6 +8,7 @@ from penstock.channels.readings import CHANNEL as READINGS
 from penstock.domain.time import SECOND
 
 from tests.factories import NOON
+from tests.fixtures.waiting import PATIENCE_SECONDS
 from tests.unit.inference_worker.plants import binding
 from tests.unit.inference_worker.worlds import (
     StubbornHost,
@@ -74,8 +75,8 @@ async def test_a_stop_while_all_slots_wait_for_a_model_gives_every_message_back(
     world = World(binding())
     world.host = StubbornHost(**{"pump-failure": hangs})
     await world.register()
-    settings = world.settings(deliveries_at_once=2, drain_seconds=0.05, live_patience_seconds=30)
-    async with asyncio.timeout(15), world.worker(settings):
+    settings = world.settings(deliveries_at_once=2, drain_seconds=0.05, live_patience_seconds=300)
+    async with asyncio.timeout(PATIENCE_SECONDS), world.worker(settings):
         for second in range(4):
             await world.send(*scan(second, 70, 30))
         await asked.wait()
@@ -96,7 +97,7 @@ async def test_two_workers_share_an_asset_and_every_scan_is_predicted() -> None:
         await world.inference.publish([READINGS.encode(message) for message in messages])
         for message in messages:
             await world.archive_pack(message)
-        await until(lambda: not world.inference.bodies, meanwhile=world.hurry, seconds=15)
+        await until(lambda: not world.inference.bodies, meanwhile=world.hurry)
         await until(lambda: not world.corrections.bodies, meanwhile=world.hurry)
     shown = {p.event_time: p.features for p in world.shown.values()}
     assert shown == {NOON + second * SECOND: (second, 30) for second in range(60)}

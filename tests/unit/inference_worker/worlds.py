@@ -1,6 +1,5 @@
 """A worker with everything outside of it in memory, and what a story needs to tell."""
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -39,6 +38,7 @@ from penstock.registry import ModelRegistry, ModelVersion
 from penstock.runtime.traceparent import new_traceparent
 
 from tests.factories import NOON, make_reading
+from tests.fixtures import waiting
 from tests.unit.inference_worker.plants import PUMP
 
 SETTINGS = Settings.model_validate(
@@ -251,14 +251,16 @@ class World:
             yield app
 
 
-async def until(
-    claim: Callable[[], bool], *, seconds: float = 15.0, meanwhile: Callable[[], None] | None = None
-) -> None:
-    async with asyncio.timeout(seconds):
-        while not claim():
-            if meanwhile is not None:
-                meanwhile()
-            await asyncio.sleep(0.005)
+async def until(claim: Callable[[], bool], *, meanwhile: Callable[[], None] = lambda: None) -> None:
+    """Wait for a claim, and give it a push before each look."""
+
+    def look() -> bool:
+        if claim():
+            return True
+        meanwhile()
+        return False
+
+    await waiting.until(look, "the claim comes true")
 
 
 def newest(predictions: Sequence[Prediction]) -> dict[tuple[str, str, int, str], Prediction]:

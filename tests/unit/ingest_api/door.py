@@ -1,6 +1,5 @@
 """The whole application in memory: a gateway with a key, a topic, and what arrived in its queue."""
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
@@ -72,13 +71,6 @@ def reading(**changes: object) -> dict[str, object]:
 
 def envelope(*readings: dict[str, object]) -> dict[str, object]:
     return {"gateway": "edge-01", "values": list(readings)}
-
-
-async def eventually(holds: Callable[[], bool], *, seconds: float = 5.0) -> None:
-    """Let others run until something holds."""
-    async with asyncio.timeout(seconds):
-        while not holds():  # noqa: ASYNC110  # the application has no event of ours
-            await asyncio.sleep(0.001)
 
 
 async def _reachable() -> None:

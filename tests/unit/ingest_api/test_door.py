@@ -15,7 +15,8 @@ from penstock.domain.errors import Unavailable
 from penstock.domain.readings import ReadingFlag
 from penstock.runtime.traceparent import new_traceparent
 
-from tests.unit.ingest_api.door import GW, MS, assert_json, envelope, eventually, reading, running
+from tests.fixtures.waiting import until
+from tests.unit.ingest_api.door import GW, MS, assert_json, envelope, reading, running
 
 
 async def test_readings_are_durable_when_the_answer_comes() -> None:
@@ -58,7 +59,7 @@ async def test_stop_drains_what_was_accepted() -> None:
         waiting = asyncio.create_task(ingest.post(envelope(reading())))
         door = ingest.app.door
         assert door is not None
-        await eventually(lambda: door.acceptor.queued > 0)
+        await until(lambda: door.acceptor.queued > 0)
     # Leaving ended the lifespan: it flushed at once instead of lingering.
     assert (await waiting).status_code == 200
     assert len(ingest.readings) == 1

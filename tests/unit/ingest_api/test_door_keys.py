@@ -10,7 +10,8 @@ from penstock.domain.time import HOUR, Micros
 from penstock.ports import Write
 from penstock.resources import GATEWAYS, IDEMPOTENCY
 
-from tests.unit.ingest_api.door import GW, MS, assert_json, envelope, eventually, reading, running
+from tests.fixtures.waiting import until
+from tests.unit.ingest_api.door import GW, MS, assert_json, envelope, reading, running
 
 
 def basic(user: str, password: str) -> str:
@@ -65,7 +66,7 @@ async def test_a_wrong_key_is_told_of_its_gateway() -> None:
         await ingest.client.get("/v1/ping", headers=wrong)
         assert await ingest.metric(f'penstock_keys_refused_total{{gateway="{GW}"}}') == 1
         gateways = ingest.tables.items[GATEWAYS.name]
-        await eventually(lambda: gateways[GW,].get("last_bad_key_at") == ingest.clock.now())
+        await until(lambda: gateways[GW,].get("last_bad_key_at") == ingest.clock.now())
 
 
 async def test_a_disabled_gateway_is_turned_away() -> None:

@@ -12,7 +12,7 @@ from penstock.gateways import GatewayBody, GatewayStore
 from penstock.ports import Item
 from penstock.runtime.lifecycle import Stop
 
-from tests.unit.ingest_api.door import eventually
+from tests.fixtures.waiting import until
 
 GW = GatewayId("gw-7")
 
@@ -23,6 +23,7 @@ class WatchedTables(MemoryKeyValueStore):
     def __init__(self) -> None:
         super().__init__()
         self.gets = 0
+        self.refused_scans = 0
         self.is_down = False
         self.gate = asyncio.Event()
         self.gate.set()
@@ -38,6 +39,7 @@ class WatchedTables(MemoryKeyValueStore):
 
     async def scan(self, table: str) -> AsyncIterator[dict[str, object]]:
         if self.is_down:
+            self.refused_scans += 1
             raise StoreUnavailable("no answer")
         found = [item async for item in super().scan(table)]
         await self.scan_gate.wait()
@@ -69,7 +71,7 @@ async def test_a_gateway_newer_than_the_snapshot_is_looked_up_once_for_all_who_a
     key = await world.new_key()
     world.tables.gate.clear()
     asking = [asyncio.create_task(world.directory.open(key)) for _ in range(5)]
-    await eventually(lambda: world.tables.gets > 0)
+    await until(lambda: world.tables.gets > 0)
     world.tables.gate.set()
     opened = await asyncio.gather(*asking)
     assert {known.gateway_id for known, _ in opened} == {GW}
@@ -82,7 +84,7 @@ async def test_while_the_table_is_down_an_unknown_key_is_not_called_wrong() -> N
     world.tables.is_down = True
     world.tables.gate.clear()
     asking = [asyncio.create_task(world.directory.open(key)) for _ in range(3)]
-    await eventually(lambda: world.tables.gets > 0)
+    await until(lambda: world.tables.gets > 0)
     world.tables.gate.set()
     results = await asyncio.gather(*asking, return_exceptions=True)
     assert all(isinstance(result, StoreUnavailable) for result in results)
@@ -95,7 +97,7 @@ async def test_while_the_table_is_down_known_gateways_keep_sending() -> None:
     task = asyncio.create_task(world.directory.run(stop))
     await world.directory.refresh()
     world.tables.is_down = True
-    await asyncio.sleep(0.02)
+    await until(lambda: world.tables.refused_scans >= 2)
     assert (await world.directory.open(key))[0].gateway_id == GW
     stop.set()
     await task
@@ -106,7 +108,7 @@ async def test_an_asker_that_goes_away_does_not_turn_away_the_others() -> None:
     key = await world.new_key()
     world.tables.gate.clear()
     first = asyncio.create_task(world.directory.open(key))
-    await eventually(lambda: world.tables.gets > 0)
+    await until(lambda: world.tables.gets > 0)
     second = asyncio.create_task(world.directory.open(key))
     await asyncio.sleep(0)
     first.cancel()

@@ -10,6 +10,7 @@ from penstock.adapters.memory import FakeClock, MemoryQueue, MemoryTopic
 from penstock.domain.errors import StoreUnavailable, Unavailable
 from penstock.ports import Publisher, PublishOutcome
 
+from tests.fixtures.waiting import PATIENCE_SECONDS
 from tests.unit.ingest_api.factories import make_submission, readings_in
 
 
@@ -39,10 +40,10 @@ async def running(
         yield commit
     finally:
         commit.close()
-        await asyncio.wait_for(task, 5)
+        await asyncio.wait_for(task, PATIENCE_SECONDS)
 
 
-def soon(seconds: float = 5.0) -> float:
+def soon(seconds: float = PATIENCE_SECONDS) -> float:
     return asyncio.get_running_loop().time() + seconds
 
 
@@ -181,8 +182,9 @@ async def test_closing_flushes_what_was_taken_and_takes_nothing_more() -> None:
 
 
 async def test_a_full_group_does_not_linger() -> None:
+    submission = make_submission(rows=12_000)
     async with running(MemoryTopic(), CommitSettings(linger_seconds=2)) as commit:
-        await asyncio.wait_for(commit.commit(make_submission(rows=12_000), deadline=soon()), 1)
+        await asyncio.wait_for(commit.commit(submission, deadline=soon()), 1.9)
 
 
 async def test_a_request_that_was_cancelled_is_not_sent() -> None:

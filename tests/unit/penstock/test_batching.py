@@ -5,6 +5,8 @@ from penstock.domain.errors import StoreUnavailable
 from penstock.runtime.batching import Batcher
 from penstock.runtime.lifecycle import Stop
 
+from tests.fixtures.waiting import PATIENCE_SECONDS
+
 
 async def test_callers_share_a_flush_and_learn_of_their_own_failures() -> None:
     flushed: list[list[str]] = []
@@ -25,7 +27,7 @@ async def test_a_full_batch_is_flushed_before_its_age() -> None:
         return {}
 
     batcher = Batcher(flush, max_items=3, max_age_seconds=3600, name="test")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         await asyncio.gather(*(batcher.add([n]) for n in range(9)))
 
 
@@ -39,7 +41,7 @@ async def test_items_that_find_no_room_send_the_batch_off() -> None:
     stop = Stop()
     batcher = Batcher(flush, max_items=3, max_age_seconds=3600, name="test", stop=stop)
     waiting = [asyncio.create_task(batcher.add([n, n])) for n in range(2)]
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         await waiting[0]
         stop.set()
         await waiting[1]
@@ -54,7 +56,7 @@ async def test_a_batch_is_full_by_weight() -> None:
         return {}
 
     batcher = Batcher(flush, max_items=10, max_age_seconds=3600, name="test", weigh=len)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         await batcher.add(["aaaaaa", "bbbb"])
         await batcher.add(["larger than a whole batch"])
     assert flushed == [["aaaaaa", "bbbb"], ["larger than a whole batch"]]

@@ -14,6 +14,8 @@ from penstock.runtime.consumer import Consumer, Guard
 from penstock.runtime.lifecycle import Stop
 from penstock.runtime.telemetry import Metrics
 
+from tests.fixtures.waiting import PATIENCE_SECONDS, until
+
 Handle = Callable[[Delivery], Awaitable[None]]
 
 
@@ -48,13 +50,7 @@ async def consuming(
         yield stop
     finally:
         stop.set()
-        await asyncio.wait_for(task, 5)
-
-
-async def until(claim: Callable[[], bool]) -> None:
-    async with asyncio.timeout(15):
-        while not claim():  # noqa: ASYNC110 -- a condition on plain state, bounded by the timeout
-            await asyncio.sleep(0.001)
+        await asyncio.wait_for(task, PATIENCE_SECONDS)
 
 
 async def test_every_message_is_handled_and_acked() -> None:
@@ -138,7 +134,7 @@ async def test_a_failing_ack_does_not_end_the_loop() -> None:
 
 
 async def test_a_crash_between_work_and_ack_brings_the_message_again() -> None:
-    queue = MemoryQueue(visibility_seconds=0.03)
+    queue = MemoryQueue(visibility_seconds=0.2)
     await queue.publish(["a"])
     (delivery,) = await queue.receive(at_most=1, wait_seconds=0)
     done: list[str] = [delivery.body]  # the work is done, and then the process is killed
@@ -178,7 +174,7 @@ async def test_a_long_poll_that_answers_after_stop_is_given_back() -> None:
 
 
 async def test_a_slow_delivery_is_kept_invisible() -> None:
-    queue = MemoryQueue(visibility_seconds=0.05)
+    queue = MemoryQueue(visibility_seconds=0.4)
     await queue.publish(["slow"])
     handled = 0
     finish = asyncio.Event()
@@ -188,9 +184,9 @@ async def test_a_slow_delivery_is_kept_invisible() -> None:
         handled += 1
         await finish.wait()
 
-    async with consuming(queue, handle, visibility_seconds=0.05):
+    async with consuming(queue, handle, visibility_seconds=0.4):
         await until(lambda: handled == 1)
-        assert await queue.receive(at_most=1, wait_seconds=0.2) == []
+        assert await queue.receive(at_most=1, wait_seconds=1) == []
         finish.set()
         await until(lambda: not queue.bodies)
     assert handled == 1

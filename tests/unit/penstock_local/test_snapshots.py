@@ -5,7 +5,7 @@ from pathlib import Path
 
 from penstock_local.snapshots import Snapshots, fork_and_call
 
-from tests.fixtures.waiting import wait_until
+from tests.fixtures.waiting import PATIENCE_SECONDS, holds_for, wait_until
 
 
 async def until_exists(path: Path) -> None:
@@ -32,11 +32,13 @@ async def test_a_snapshot_holds_memory_as_it_was_and_leaves_ours_alone(tmp_path:
 
 
 async def test_nothing_is_saved_while_nothing_was_touched(tmp_path: Path) -> None:
-    snapshots = Snapshots((tmp_path / "saved").touch, interval_seconds=0.01)
+    saved = tmp_path / "saved"
+    snapshots = Snapshots(saved.touch, interval_seconds=0.001)
     snapshots.start()
-    await asyncio.sleep(0.01)
+    await holds_for(lambda: not saved.exists(), "nothing is saved", seconds=0.1)
+    snapshots.touch()
+    await until_exists(saved)
     await snapshots.stop()
-    assert not (tmp_path / "saved").exists()
 
 
 async def test_stop_gives_up_a_snapshot_under_way(tmp_path: Path) -> None:
@@ -54,7 +56,7 @@ async def test_stop_gives_up_a_snapshot_under_way(tmp_path: Path) -> None:
     snapshots.start()
     snapshots.touch()
     await until_exists(started)
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         await snapshots.stop()
     assert not finished.exists()
 

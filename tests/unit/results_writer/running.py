@@ -1,7 +1,7 @@
 """Consumers over memory: started, fed and stopped by the tests."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 
@@ -24,6 +24,7 @@ from results_writer.pack_consumer import PackConsumer, Wiring
 from results_writer.sink import BatchLimits
 
 from tests.factories import NOON
+from tests.fixtures.waiting import until
 
 QUEUE = next(queue for queue in CHANNEL.queues if queue.name == "aurora")
 
@@ -93,10 +94,3 @@ def pack_of(predictions: list[Prediction], *, trace: str = "") -> str:
         predictions, pack_id=predictions[0].pack_id, created_at=NOON, trace=trace
     )
     return CHANNEL.encode(message)
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    """Wait for a condition; the deadline is the test's claim that it comes true."""
-    async with asyncio.timeout(15):
-        while not holds():  # noqa: ASYNC110  # others make it true, and the deadline stands
-            await asyncio.sleep(0.002)

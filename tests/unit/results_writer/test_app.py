@@ -1,6 +1,5 @@
 """The whole application over memory: readiness, routes, and what it refuses to start with."""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -24,7 +23,8 @@ from results_writer.places import Places
 from results_writer.settings import BatchSettings, Settings
 
 from tests.factories import NOON, make_prediction, make_reading
-from tests.unit.results_writer.running import DeadLetters, pack_of, until
+from tests.fixtures.waiting import answered, until
+from tests.unit.results_writer.running import DeadLetters, pack_of
 
 TOKENS = {"view": "viewer", "operate": "operator"}
 
@@ -76,10 +76,12 @@ def bearer(token: str) -> dict[str, str]:
 async def eventually(
     client: httpx.AsyncClient, path: str, holds: Callable[[httpx.Response], bool]
 ) -> None:
-    """Ask until the answer is as claimed; the deadline is the claim that it comes true."""
-    async with asyncio.timeout(15):
-        while not holds(await client.get(path, headers=bearer("view"))):  # noqa: ASYNC110 -- polled
-            await asyncio.sleep(0.002)
+    """Ask until the answer is as claimed."""
+
+    async def look() -> bool:
+        return holds(await client.get(path, headers=bearer("view")))
+
+    await answered(look, f"{path} answers as claimed", every_seconds=0.002)
 
 
 async def test_every_queue_finds_its_place() -> None:

@@ -12,7 +12,7 @@ from penstock.runtime.lifecycle import Stop
 from results_writer.discovered_tags import DiscoveredTags, KnownTags
 
 from tests.factories import NOON, make_reading
-from tests.unit.results_writer.running import until
+from tests.fixtures.waiting import until
 
 KNOWN = KnownTags(
     prefixes=frozenset({"/S/P-1", "/S/LINE/M"}),

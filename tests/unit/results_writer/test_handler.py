@@ -10,12 +10,13 @@ from penstock.channels.predictions import CHANNEL, PredictionsMessage, predictio
 from penstock.domain.errors import StoreUnavailable, Unavailable
 from penstock.domain.predictions import Prediction
 from penstock.packing import Packed, pack_columns
-from penstock.ports import Write
+from penstock.ports import Delivery, Write
 from results_writer.sink import BatchLimits
 from results_writer.triage import triage
 
 from tests.factories import NOON, make_prediction
-from tests.unit.results_writer.running import Rig, pack_of, until
+from tests.fixtures.waiting import until
+from tests.unit.results_writer.running import Rig, pack_of
 
 
 def make_pack(pack_id: str, count: int, *, bad: Sequence[int] = ()) -> list[Prediction]:
@@ -190,12 +191,24 @@ async def test_a_batch_is_written_when_enough_packs_wait_whatever_their_size() -
     assert sizes == [4, 4]
 
 
+class WatchedQueue(MemoryQueue):
+    """Counts what was received of it."""
+
+    received = 0
+
+    async def receive(self, *, at_most: int, wait_seconds: float) -> Sequence[Delivery]:
+        deliveries = await super().receive(at_most=at_most, wait_seconds=wait_seconds)
+        self.received += len(deliveries)
+        return deliveries
+
+
 async def test_on_stop_what_is_gathered_is_written_at_once() -> None:
-    rig = Rig(MemorySink(), BatchLimits(max_age_seconds=20))
+    queue = WatchedQueue("aurora")
+    rig = Rig(MemorySink(), BatchLimits(max_age_seconds=300), queue=queue)
     await rig.send(make_pack("a", 1))
     async with rig.running():
-        await until(lambda: bool(rig.queue.bodies))
-        await asyncio.sleep(0.01)
+        await until(lambda: queue.received == 1)
+        assert queue.bodies
     assert not rig.queue.bodies
     assert len(rig.sink.rows) == 1
 

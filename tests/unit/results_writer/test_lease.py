@@ -7,6 +7,8 @@ from penstock.ports import Write
 from penstock.runtime.clock import SystemClock
 from results_writer.lease import Lease
 
+from tests.fixtures.waiting import PATIENCE_SECONDS
+
 
 def make_lease(store: MemoryKeyValueStore, holder: str, *, seconds: float = 60.0) -> Lease:
     return Lease(store, SystemClock(), name="merge", holder=holder, seconds=seconds)
@@ -17,7 +19,7 @@ async def test_only_one_holds_it_at_a_time() -> None:
     holding: list[str] = []
 
     async def work(holder: str) -> None:
-        async with make_lease(store, holder).held(patience_seconds=5):
+        async with make_lease(store, holder).held(patience_seconds=PATIENCE_SECONDS):
             holding.append(holder)
             assert len(holding) == 1
             await asyncio.sleep(0.005)
@@ -51,8 +53,8 @@ async def test_a_lease_is_renewed_while_it_is_held() -> None:
 
     store.on_write = on_write
     async with (
-        make_lease(store, "a", seconds=0.03).held(patience_seconds=0),
-        asyncio.timeout(15),
+        make_lease(store, "a", seconds=0.3).held(patience_seconds=0),
+        asyncio.timeout(PATIENCE_SECONDS),
     ):
         await renewed.wait()
 

@@ -18,6 +18,7 @@ from results_writer.snowflake_session import (
 )
 
 from tests.factories import make_prediction
+from tests.fixtures.waiting import PATIENCE_SECONDS
 
 CONTRACT = {
     "PREDICTIONS": (
@@ -94,12 +95,12 @@ async def test_a_thread_that_hangs_is_left_behind() -> None:
 
     class Hanging(SnowflakeSession):
         def _connect(self) -> object:
-            release.wait(10)
+            release.wait(PATIENCE_SECONDS)
             return None
 
     session = Hanging(settings, prepare=lambda _: None)
     try:
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             for _ in range(3):
                 with pytest.raises(StoreUnavailable, match="no answer within"):
                     await session.run(lambda _: None)

@@ -13,6 +13,7 @@ from training_orchestrator.leases import LeaseHeld
 from training_orchestrator.obey import Obey
 from training_orchestrator.step import Step, StepAnswer, Workbench
 
+from tests.fixtures.waiting import PATIENCE_SECONDS
 from tests.unit.training_orchestrator.running import classify, deploying, job_at
 from tests.unit.training_orchestrator.world import STEPS, World
 
@@ -115,7 +116,7 @@ async def test_a_slow_step_keeps_its_task_alive() -> None:
             beaten.set()
 
     async def wait_for_a_beat(_bench: Workbench, _job: object) -> StepAnswer:
-        await asyncio.wait_for(beaten.wait(), 5)
+        await asyncio.wait_for(beaten.wait(), PATIENCE_SECONDS)
         return StepAnswer("done")
 
     steps = {"slow": Step(wait_for_a_beat)}

@@ -8,6 +8,7 @@ from penstock.domain.jobs import Job, JobStatus, SliceOutcome
 from penstock.ports import Write
 from training_orchestrator.sweep import LEASE, Sweeper
 
+from tests.fixtures.waiting import PATIENCE_SECONDS
 from tests.unit.training_orchestrator.factories import make_request
 from tests.unit.training_orchestrator.running import job_at
 from tests.unit.training_orchestrator.world import World
@@ -113,7 +114,7 @@ async def test_only_the_holder_of_the_lease_sweeps() -> None:
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(begun.wait(), 0.01)
     world.clock.advance(seconds=60)
-    await asyncio.wait_for(begun.wait(), 5)
+    await asyncio.wait_for(begun.wait(), PATIENCE_SECONDS)
     world.stop.set()
     await running
     assert (await reload(world, job)).status is JobStatus.PULLING
@@ -125,7 +126,7 @@ async def test_a_store_that_is_away_is_tried_again_next_time() -> None:
     world.clock.advance(seconds=11)
     begun = begun_by(world, failures=1)
     running = asyncio.create_task(sweeper(world, seconds=0.001).run(world.stop))
-    await asyncio.wait_for(begun.wait(), 5)
+    await asyncio.wait_for(begun.wait(), PATIENCE_SECONDS)
     world.stop.set()
     await running
 

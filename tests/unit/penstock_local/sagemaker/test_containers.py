@@ -3,7 +3,7 @@
 import asyncio
 import os
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import psutil
@@ -16,6 +16,8 @@ from penstock_local.sagemaker.container import (
 )
 from penstock_local.sagemaker.isolation import Isolation, IsolationError, detect_isolation
 from penstock_local.sagemaker.orphans import MARKER, mark_of, sweep
+
+from tests.fixtures.waiting import until
 
 
 def a_host(folder: Path, *, run: str = "", isolation: Isolation | None = None) -> ContainerHost:
@@ -42,15 +44,8 @@ async def start(
     return await host.start(spec)
 
 
-async def becomes_true(claim: Callable[[], bool]) -> None:
-    """Poll with a deadline."""
-    async with asyncio.timeout(10):
-        while not claim():  # noqa: ASYNC110  the program is another process: it sets no event
-            await asyncio.sleep(0.01)
-
-
 async def has_said(folder: Path, text: str) -> None:
-    await becomes_true(lambda: text in (folder / "program.log").read_text())
+    await until(lambda: text in (folder / "program.log").read_text())
 
 
 def is_running(pid: int) -> bool:
@@ -113,7 +108,7 @@ async def test_children_end_with_their_program(tmp_path: Path) -> None:
     await has_said(tmp_path, "child=")
 
     pid = int((tmp_path / "program.log").read_text().partition("=")[2])
-    await becomes_true(lambda: not is_running(pid))
+    await until(lambda: not is_running(pid))
 
 
 async def test_sweep_ends_all_runs_of_its_state_directory_and_no_other(tmp_path: Path) -> None:

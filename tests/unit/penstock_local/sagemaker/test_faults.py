@@ -4,6 +4,8 @@ import pytest
 from penstock_local.sagemaker.faults import FAULT_LIST, Fault, Faults
 from pydantic import ValidationError
 
+from tests.fixtures.waiting import PATIENCE_SECONDS
+
 
 def test_fault_with_a_count_happens_that_often() -> None:
     faults = Faults(seed=7)
@@ -53,7 +55,7 @@ async def test_stuck_endpoint_goes_on_when_the_faults_change() -> None:
 
     faults.replace([])
 
-    await asyncio.wait_for(stuck, 1)
+    await asyncio.wait_for(stuck, PATIENCE_SECONDS)
 
 
 @pytest.mark.parametrize(
