@@ -94,16 +94,7 @@ def create_app(
             commit = GroupCommit(
                 world.publisher, Packer(clock, traced.tracing), metrics, settings.commit
             )
-            stop = Stop()
-            await stack.enter_async_context(
-                owned_task(directory.run(stop), name="gateways", stop=stop)
-            )
-            await stack.enter_async_context(
-                owned_task(
-                    commit.run(), name="commit", stop=stop, patience_seconds=settings.drain_seconds
-                )
-            )
-            stack.callback(commit.close)
+            await _start(stack, directory, commit, drain_seconds=settings.drain_seconds)
             app.door = Door(
                 directory,
                 Acceptor(Formats(known), commit, clock=clock, metrics=metrics),
@@ -122,6 +113,22 @@ def create_app(
     describe(api, known.values())
     app = IngestApp(api)
     return app
+
+
+async def _start(
+    stack: contextlib.AsyncExitStack,
+    directory: GatewayDirectory,
+    commit: GroupCommit,
+    *,
+    drain_seconds: float,
+) -> None:
+    """Let both work; the stack closes the commit, which flushes what it holds, and ends them."""
+    stop = Stop()
+    gateways = owned_task(directory.run(stop), name="gateways", stop=stop)
+    await stack.enter_async_context(gateways)
+    flushes = owned_task(commit.run(), name="commit", stop=stop, patience_seconds=drain_seconds)
+    await stack.enter_async_context(flushes)
+    stack.callback(commit.close)
 
 
 def _in_time(ping: Check) -> Check:

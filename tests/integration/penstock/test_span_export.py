@@ -16,6 +16,8 @@ from penstock.runtime.span_export import TracedProcess
 from penstock.runtime.telemetry import Metrics
 from penstock_local.ports import LOOPBACK, free_port
 
+from tests.fixtures.waiting import PATIENCE_SECONDS, until
+
 
 class Collector:
     """Takes spans by OTLP over HTTP; `is_silent` never answers, `status` is what it answers."""
@@ -102,7 +104,7 @@ def record(process: TracedProcess, *names: str) -> float:
 
 
 async def until_heard(collector: Collector) -> None:
-    assert await asyncio.to_thread(collector.heard.wait, 10)
+    assert await asyncio.to_thread(collector.heard.wait, PATIENCE_SECONDS)
     collector.heard.clear()
 
 
@@ -161,9 +163,7 @@ async def test_a_collector_that_comes_back_gets_what_is_recorded_then(
     process = process_of(collector.url)
     record(process, *["lost"] * 512)
     await until_heard(collector)
-    async with asyncio.timeout(10):
-        while shown(process)["refused"] < 512:  # noqa: ASYNC110  # its thread tells nobody
-            await asyncio.sleep(0.01)
+    await until(lambda: shown(process)["refused"] == 512, "all of the batch was refused")
     collector.status = 200
     record(process, "seen")
     await process.close()

@@ -7,8 +7,9 @@ from penstock.runtime.traceparent import new_traceparent, trace_id_of
 from results_writer.sink import BatchLimits
 
 from tests.factories import make_prediction
+from tests.fixtures.waiting import until
 from tests.spans import by_name, linked_traces, parent_of, recording, trace_id
-from tests.unit.results_writer.running import Rig, pack_of, until
+from tests.unit.results_writer.running import Rig, pack_of
 
 
 async def test_packs_that_are_written_together_name_each_other() -> None:
