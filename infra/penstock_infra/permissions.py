@@ -173,8 +173,8 @@ _CONSOLE = (
     items(DEAD_LETTERS, "Get", "Put", "Scan"),
     index(DEAD_LETTERS, "by-queue"),
     items(AUDIT, "Put", "Query"),
-    items(DISCOVERED_TAGS, "Query", "Scan"),
-    items(LATEST, "Query", "Scan"),
+    items(DISCOVERED_TAGS, "Delete", "Query", "Scan"),
+    items(LATEST, "Delete", "Query", "Scan"),
     *objects(ARCHIVE, "Get", "Put"),
     ENTER_AURORA,
 )
