@@ -9,6 +9,7 @@ from penstock_client.commands import devices, jobs
 from penstock_client.commands.context import DEFAULT_URL, Token, Url, open_penstock, tell_errors
 from penstock_client.commands.named import named_app
 from penstock_client.commands.send import send
+from penstock_client.commands.smoke import smoke
 from penstock_client.show import console, table
 
 app = typer.Typer(
@@ -17,6 +18,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(send)
+app.command()(smoke)
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(devices.app, name="devices")
 for name, noun, columns, writable in (

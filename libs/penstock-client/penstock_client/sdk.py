@@ -5,6 +5,8 @@ import uuid
 from collections.abc import Callable, Iterator
 from types import TracebackType
 
+import httpx
+
 from penstock_client.errors import JobFailed
 from penstock_client.http import Json, Session
 
@@ -90,6 +92,10 @@ class Named:
         """Read one."""
         return self._session.get(f"{self._path}/{name}")
 
+    def delete(self, name: str) -> Json:
+        """Remove one."""
+        return self._session.delete(f"{self._path}/{name}")
+
     def list(self, **filters: object) -> Iterator[Json]:
         """Walk all."""
         return self._session.items(self._path, **filters)
@@ -138,9 +144,16 @@ class Predictions:
 class Penstock:
     """All of Penstock behind one address."""
 
-    def __init__(self, url: str = "http://127.0.0.1:8080", token: str = "") -> None:
+    def __init__(
+        self,
+        url: str = "http://127.0.0.1:8080",
+        token: str = "",
+        *,
+        timeout_seconds: float = 30.0,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
         """Open a session; nothing is sent yet."""
-        self.session = Session(url, token)
+        self.session = Session(url, token, timeout_seconds=timeout_seconds, transport=transport)
         self.jobs = Jobs(self.session)
         self.assets = Named(self.session, "/v1/assets")
         self.asset_types = Named(self.session, "/v1/asset-types")
