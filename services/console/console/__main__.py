@@ -11,12 +11,7 @@ def main() -> None:
     """Serve the admin API until told to stop."""
     settings = Settings()
     configure_logging(settings, "console")
-    run_service(
-        create_app(settings),
-        host=settings.host,
-        port=settings.port,
-        drain_seconds=settings.drain_seconds,
-    )
+    run_service(create_app(settings), settings)
 
 
 if __name__ == "__main__":

@@ -21,12 +21,7 @@ def main() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(_OBJECTS_BEFORE_COLLECTING)
-    run_service(
-        app,
-        host=settings.host,
-        port=settings.port,
-        drain_seconds=settings.drain_seconds,
-    )
+    run_service(app, settings)
 
 
 if __name__ == "__main__":

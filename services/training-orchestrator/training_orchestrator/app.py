@@ -53,12 +53,7 @@ def main() -> None:
     """Serve until told to stop."""
     settings = Settings()
     configure_logging(settings, "training-orchestrator")
-    run_service(
-        create_app(settings),
-        host=settings.host,
-        port=settings.port,
-        drain_seconds=settings.drain_seconds,
-    )
+    run_service(create_app(settings), settings)
 
 
 def create_app(settings: Settings) -> FastAPI:

@@ -1,7 +1,6 @@
 """Command `training-fetcher`: what the process owns, in which order it opens and closes."""
 
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import Annotated
 
 from fastapi import FastAPI
@@ -14,15 +13,10 @@ from penstock.adapters.state_machine import StateMachine, machine_arn
 from penstock.channels.slices import CHANNEL
 from penstock.domain.time import SECOND, Micros
 from penstock.resources import SOURCES, STATE_MACHINE, TRAINING, physical_name
-from penstock.runtime import http
 from penstock.runtime.clock import SystemClock, new_id
-from penstock.runtime.consumer import Consumer
-from penstock.runtime.http import Check
-from penstock.runtime.lifecycle import Stop, owned_task, run_service
+from penstock.runtime.lifecycle import run_service
 from penstock.runtime.logging import configure_logging
 from penstock.runtime.settings import ConsumerSettings
-from penstock.runtime.span_export import TracedProcess
-from penstock.runtime.telemetry import Metrics
 from penstock.source_client import SourceClients
 from penstock.source_guard import Guard, IpNetwork
 from penstock.source_settings import SourceStore
@@ -35,6 +29,7 @@ from training_orchestrator.fetch_limit import SharedLimit
 from training_orchestrator.fetch_policy import FetchPolicy
 from training_orchestrator.fetch_walk import SliceWalker
 from training_orchestrator.jobs_store import JobsStore
+from training_orchestrator.one_consumer import Process, application
 from training_orchestrator.slices_store import SlicesStore
 
 
@@ -85,45 +80,26 @@ class FetcherSettings(ConsumerSettings):
 
 def create_app(settings: FetcherSettings) -> FastAPI:
     """Wire a fetcher; nothing is opened before the lifespan starts."""
-    checks: dict[str, Check] = {}
-    metrics = Metrics("training-fetcher")
-    traced = TracedProcess(settings, "training-fetcher", metrics)
-    clock = SystemClock()
-
-    @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        async with AsyncExitStack() as stack:
-            stack.push_async_callback(traced.close)
-            await _open(settings, stack, clock, traced, checks)
-            yield
-
-    app = FastAPI(title="Penstock training fetcher", version="1", lifespan=lifespan)
-    http.install(app, clock=clock, metrics=metrics, checks=checks, tracing=traced.tracing)
-    return app
+    return application("training-fetcher", settings, partial(_start, settings))
 
 
-async def _open(
-    settings: FetcherSettings,
-    stack: AsyncExitStack,
-    clock: SystemClock,
-    traced: TracedProcess,
-    checks: dict[str, Check],
-) -> None:
-    aws = await stack.enter_async_context(aws_clients(settings.region))
+async def _start(settings: FetcherSettings, process: Process) -> None:
+    clock = process.clock
+    aws = await process.stack.enter_async_context(aws_clients(settings.region))
     store = DynamoStore(await aws.dynamodb(), settings.name_prefix)
     sqs = await aws.sqs()
     (queue,) = CHANNEL.queues
     url = await queue_url(sqs, physical_name(settings.name_prefix, queue.name))
     publisher = SqsPublisher(sqs, url)
     clients = SourceClients(settings.guard, SecretsManager(await aws.client("secretsmanager")))
-    stack.push_async_callback(clients.close)
+    process.stack.push_async_callback(clients.close)
     patience = settings.patience_seconds
     walker = SliceWalker(
         objects=S3ObjectStore(await aws.s3(), physical_name(settings.name_prefix, TRAINING.name)),
         clients=clients,
         limit=SharedLimit(store, clock, new_id(clock), patience_seconds=patience),
         clock=clock,
-        metrics=traced.metrics,
+        metrics=process.traced.metrics,
         policy=settings.policy,
     )
     fetcher = Fetcher(
@@ -133,36 +109,13 @@ async def _open(
         store=store,
         queue=publisher,
     )
-    stop = Stop()
-    consumer = _consumer(settings, SqsReceiver(sqs, url), fetcher, stop, traced)
-    await stack.enter_async_context(owned_task(consumer.run(), name="slices.consumer", stop=stop))
+    receiver, at_once = SqsReceiver(sqs, url), settings.concurrency
+    await process.consume(queue, receiver, fetcher.handle, settings=settings, concurrency=at_once)
 
     async def tables_answer() -> None:
         await store.get(SOURCES.name, {"name": "-"})
 
-    checks["dynamodb"] = tables_answer
-
-
-def _consumer(
-    settings: FetcherSettings,
-    receiver: SqsReceiver,
-    fetcher: Fetcher,
-    stop: Stop,
-    traced: TracedProcess,
-) -> Consumer:
-    (queue,) = CHANNEL.queues
-    return Consumer(
-        receiver,
-        fetcher.handle,
-        queue=queue.name,
-        stop=stop,
-        metrics=traced.metrics,
-        concurrency=settings.concurrency,
-        visibility_seconds=queue.visibility_seconds,
-        wait_seconds=settings.receive_wait_seconds,
-        drain_seconds=settings.drain_seconds,
-        tracing=traced.tracing,
-    )
+    process.checks["dynamodb"] = tables_answer
 
 
 async def _distributor(
@@ -185,12 +138,7 @@ def main() -> None:
     """Fetch slices until told to stop."""
     settings = FetcherSettings()
     configure_logging(settings, "training-fetcher")
-    run_service(
-        create_app(settings),
-        host=settings.host,
-        port=settings.port,
-        drain_seconds=settings.drain_seconds,
-    )
+    run_service(create_app(settings), settings)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """Command `training-preparer`: what the process owns, in which order it opens and closes."""
 
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -16,15 +15,9 @@ from penstock.channels.prepare import CHANNEL
 from penstock.model_type import ModelType
 from penstock.plugins import discover
 from penstock.resources import DATASETS, TRAINING, physical_name
-from penstock.runtime import http
-from penstock.runtime.clock import SystemClock
-from penstock.runtime.consumer import Consumer
-from penstock.runtime.http import Check
-from penstock.runtime.lifecycle import Stop, owned_task, run_service
+from penstock.runtime.lifecycle import run_service
 from penstock.runtime.logging import configure_logging
 from penstock.runtime.settings import ConsumerSettings
-from penstock.runtime.span_export import TracedProcess
-from penstock.runtime.telemetry import Metrics
 from penstock.source_settings import SourceStore
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
@@ -32,6 +25,7 @@ from pydantic_settings import SettingsConfigDict
 from training_orchestrator.datasets_store import DatasetsStore
 from training_orchestrator.job_trace import job_trace_in
 from training_orchestrator.jobs_store import JobsStore
+from training_orchestrator.one_consumer import Process, application
 from training_orchestrator.prepare import PrepareLimits, Preparer
 from training_orchestrator.slices_store import SlicesStore
 
@@ -64,31 +58,12 @@ class PreparerSettings(ConsumerSettings):
 
 def create_app(settings: PreparerSettings) -> FastAPI:
     """Wire a preparer; nothing is opened before the lifespan starts."""
-    checks: dict[str, Check] = {}
-    metrics = Metrics("training-preparer")
-    traced = TracedProcess(settings, "training-preparer", metrics)
-    clock = SystemClock()
-
-    @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        async with AsyncExitStack() as stack:
-            stack.push_async_callback(traced.close)
-            await _open(settings, stack, clock, traced, checks)
-            yield
-
-    app = FastAPI(title="Penstock training preparer", version="1", lifespan=lifespan)
-    http.install(app, clock=clock, metrics=metrics, checks=checks, tracing=traced.tracing)
-    return app
+    return application("training-preparer", settings, partial(_start, settings))
 
 
-async def _open(
-    settings: PreparerSettings,
-    stack: AsyncExitStack,
-    clock: SystemClock,
-    traced: TracedProcess,
-    checks: dict[str, Check],
-) -> None:
-    aws = await stack.enter_async_context(aws_clients(settings.region))
+async def _start(settings: PreparerSettings, process: Process) -> None:
+    clock = process.clock
+    aws = await process.stack.enter_async_context(aws_clients(settings.region))
     store = DynamoStore(await aws.dynamodb(), settings.name_prefix)
     bucket = physical_name(settings.name_prefix, TRAINING.name)
     preparer = Preparer(
@@ -101,7 +76,7 @@ async def _open(
         model_types=discover(
             model_types, attribute="MODEL_TYPE", kind=ModelType, group="penstock.model_types"
         ),
-        metrics=traced.metrics,
+        metrics=process.traced.metrics,
         limits=settings.limits,
     )
     (queue,) = CHANNEL.queues
@@ -110,38 +85,22 @@ async def _open(
         queue=physical_name(settings.name_prefix, queue.name),
         dead_letter_queue=physical_name(settings.name_prefix, queue.dead_letter_name),
     )
-    stop = Stop()
-    consumer = Consumer(
-        receiver,
-        preparer.handle,
-        queue=queue.name,
-        stop=stop,
-        metrics=traced.metrics,
-        concurrency=settings.concurrency,
-        visibility_seconds=queue.visibility_seconds,
-        wait_seconds=settings.receive_wait_seconds,
-        drain_seconds=settings.drain_seconds,
-        tracing=traced.tracing,
+    await process.consume(
+        queue, receiver, preparer.handle, settings=settings, concurrency=settings.concurrency,
         trace_of=job_trace_in,
-    )
-    await stack.enter_async_context(owned_task(consumer.run(), name="prepare.consumer", stop=stop))
+    )  # fmt: skip
 
     async def tables_answer() -> None:
         await store.get(DATASETS.name, {"dataset_id": "-"})
 
-    checks["dynamodb"] = tables_answer
+    process.checks["dynamodb"] = tables_answer
 
 
 def main() -> None:
     """Prepare datasets until told to stop."""
     settings = PreparerSettings()
     configure_logging(settings, "training-preparer")
-    run_service(
-        create_app(settings),
-        host=settings.host,
-        port=settings.port,
-        drain_seconds=settings.drain_seconds,
-    )
+    run_service(create_app(settings), settings)
 
 
 if __name__ == "__main__":

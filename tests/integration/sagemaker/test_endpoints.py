@@ -290,35 +290,27 @@ def test_endpoint_outlives_its_configuration_and_model(account: Account) -> None
 
 
 def test_missing_model_data_is_named_in_the_reason(account: Account) -> None:
-    model = new_name("model")
-    image = "penstock-average:1.0"
     url = "s3://plant-models/no/such/model.tar.gz"
-    account.sagemaker.create_model(
-        ModelName=model, PrimaryContainer={"Image": image, "ModelDataUrl": url}
-    )
-    config = account.create_config({"main": model})
 
-    with pytest.raises(WaiterError) as failed:
-        account.create_endpoint(config)
-
-    last: Any = failed.value.last_response
-    assert url in last["FailureReason"]
+    assert url in reason_of_failure(account, url)
 
 
 def test_damaged_model_data_fails_the_endpoint_with_a_reason(account: Account) -> None:
-    model = new_name("model")
-    url = account.put(f"{model}/model.tar.gz", b"no archive at all")
-    image = "penstock-average:1.0"
-    account.sagemaker.create_model(
-        ModelName=model, PrimaryContainer={"Image": image, "ModelDataUrl": url}
-    )
-    config = account.create_config({"main": model})
+    url = account.put(f"{new_name('model')}/model.tar.gz", b"no archive at all")
 
+    assert "cannot be unpacked" in reason_of_failure(account, url)
+
+
+def reason_of_failure(account: Account, model_url: str) -> str:
+    """Bring up an endpoint that cannot come up, and return why."""
+    model = new_name("model")
+    container = {"Image": "penstock-average:1.0", "ModelDataUrl": model_url}
+    account.sagemaker.create_model(ModelName=model, PrimaryContainer=container)
+    config = account.create_config({"main": model})
     with pytest.raises(WaiterError) as failed:
         account.create_endpoint(config)
-
     last: Any = failed.value.last_response
-    assert "cannot be unpacked" in last["FailureReason"]
+    return str(last["FailureReason"])
 
 
 def test_serverless_variant_serves_too(account: Account) -> None:

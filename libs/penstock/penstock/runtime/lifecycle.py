@@ -7,7 +7,7 @@ import signal
 import threading
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from types import FrameType
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 import uvicorn
@@ -104,19 +104,30 @@ def _end_process_if_dead(task: asyncio.Task[None], stop: Stop) -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def run_service(app: ASGIApp, *, host: str, port: int, drain_seconds: float) -> None:
+class Listening(Protocol):
+    """The settings of a process that serves."""
+
+    @property
+    def host(self) -> str: ...
+    @property
+    def port(self) -> int: ...
+    @property
+    def drain_seconds(self) -> float: ...
+
+
+def run_service(app: ASGIApp, settings: Listening) -> None:
     """Serve until SIGTERM or SIGINT, then drain; end with an error where it never started."""
     config = uvicorn.Config(
         app,
-        host=host,
-        port=port,
+        host=settings.host,
+        port=settings.port,
         loop="uvloop",
         http="httptools",
         log_level="warning",
         access_log=False,
         server_header=False,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=int(drain_seconds) + 1,
+        timeout_graceful_shutdown=int(settings.drain_seconds) + 1,
     )
     server = uvicorn.Server(config)
     server.run()
