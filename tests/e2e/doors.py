@@ -51,8 +51,9 @@ class Doors:
         """Wait until so much is kept of a request, and return it by reason."""
         wait_until(
             lambda: len(self._quarantined(request_id)) == count,
-            f"{count} items of the request are in quarantine", seconds=60, every_seconds=0.3,
-        )  # fmt: skip
+            f"{count} items of the request are in quarantine",
+            every_seconds=0.3,
+        )
         return self._quarantined(request_id)
 
     def _quarantined(self, request_id: str) -> dict[str, Json]:
@@ -68,17 +69,14 @@ class Doors:
             found[:] = [letter for letter in letters if says in letter["reason"]]
             return bool(found)
 
-        wait_until(has_died, f"a dead letter says {says!r}", seconds=60, every_seconds=0.3)
+        wait_until(has_died, f"a dead letter says {says!r}", every_seconds=0.3)
         return self.penstock.dead_letters.get(found[0]["id"])
 
     def predicted(self, asset: str) -> bool:
         return any(True for _ in self.penstock.predictions.list(asset=asset))
 
     def wait_for_prediction(self, asset: str) -> None:
-        wait_until(
-            lambda: self.predicted(asset), f"{asset} has a prediction", seconds=60,
-            every_seconds=0.3,
-        )  # fmt: skip
+        wait_until(lambda: self.predicted(asset), f"{asset} has a prediction", every_seconds=0.3)
 
 
 @contextmanager

@@ -69,9 +69,8 @@ def test_a_raw_page_that_is_gone_fails_the_job_naming_it(doors: Doors) -> None:
     with held_still(doors.stack, "training-preparer"):
         job_id = doors.penstock.jobs.start(short_job(HEALTHY))["job_id"]
         wait_for_job(
-            doors.penstock, job_id, lambda job: job["status"] == "PREPARING", "is prepared",
-            seconds=60,
-        )  # fmt: skip
+            doors.penstock, job_id, lambda job: job["status"] == "PREPARING", "is prepared"
+        )
         found = s3.list_objects_v2(Bucket=bucket, Prefix=f"raw/{job_id}/")["Contents"]
         page = next(f["Key"] for f in found if "00000" in f["Key"] and "meta" not in f["Key"])
         s3.delete_object(Bucket=bucket, Key=page)

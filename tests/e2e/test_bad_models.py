@@ -29,7 +29,7 @@ def test_rows_of_a_model_that_answers_garbage_wait_until_it_speaks_again(
         doors.send_scan(prefix)
         queues = Queues(aws_client(doors.stack, "sqs"))
         wait_until(
-            lambda: queues.count("deferred") > 0, "the row is deferred", seconds=60,
+            lambda: queues.count("deferred") > 0, "the row is deferred",
             every_seconds=0.1,
         )  # fmt: skip
         assert not doors.predicted(asset)
@@ -75,7 +75,7 @@ def test_an_endpoint_that_does_not_exist_leaves_dead_letters_naming_it(
     sagemaker.delete_endpoint(EndpointName=endpoint)
     wait_until(
         lambda: not sagemaker.list_endpoints(NameContains=endpoint)["Endpoints"],
-        "the endpoint is gone", seconds=30, every_seconds=0.2,
+        "the endpoint is gone", every_seconds=0.2,
     )  # fmt: skip
 
     def dies() -> bool:
@@ -83,6 +83,6 @@ def test_an_endpoint_that_does_not_exist_leaves_dead_letters_naming_it(
         doors.send_scan(prefix)
         return any(endpoint in one["reason"] for one in doors.penstock.dead_letters.list())
 
-    wait_until(dies, f"a dead letter names {endpoint}", seconds=60, every_seconds=1.0)
+    wait_until(dies, f"a dead letter names {endpoint}", every_seconds=1.0)
     letter = doors.dead_letter(endpoint)
     assert asset in letter["body"]

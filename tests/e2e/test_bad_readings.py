@@ -95,7 +95,7 @@ def test_an_unknown_tag_is_accepted_archived_and_discovered(doors: Doors) -> Non
 
     assert (answer.status_code, answer.json()["accepted"]) == (200, 1)
     wait_until(
-        lambda: tag in discovered_tags(doors), f"{tag} is discovered", seconds=60,
+        lambda: tag in discovered_tags(doors), f"{tag} is discovered",
         every_seconds=0.3,
     )  # fmt: skip
     assert archived_values(doors, tag) == [5.5]

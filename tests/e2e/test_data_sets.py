@@ -82,7 +82,7 @@ def test_nab_anomalies_are_scored_as_sequences(stage: Stage, data_dir: Path) -> 
 
     wait_until(all_arrived, "every sequence's score in Aurora", seconds=120)
     rows_by_store = _rows(stage)
-    wait_until(lambda: not _wrong(stage, expected), "each store right", seconds=60)
+    wait_until(lambda: not _wrong(stage, expected), "each store right")
     windows = _windows(file.parent)
     labels = [any(a <= row.event_time <= b for a, b in windows) for row in rows_by_store["aurora"]]
     assert _keep("nab", rows_by_store["aurora"], labels) >= 0.85

@@ -15,11 +15,16 @@ from penstock_local.environment import PREFIX
 from penstock_local.stack import PenstockStack
 
 from tests.e2e.messages import aws_client, aws_resource
-from tests.fixtures.waiting import wait_until
+from tests.fixtures.waiting import PATIENCE_SECONDS, wait_until
 
 
 def wait_for_job(
-    penstock: Penstock, job_id: str, holds: Callable[[Json], bool], claim: str, *, seconds: float
+    penstock: Penstock,
+    job_id: str,
+    holds: Callable[[Json], bool],
+    claim: str,
+    *,
+    seconds: float = PATIENCE_SECONDS,
 ) -> Json:
     """Read a job until something holds of it, also while its API is away; return it as it is."""
     found: Json = {}
@@ -42,7 +47,7 @@ def wait_for_job(
     return found
 
 
-def wait_for_end(penstock: Penstock, job_id: str, *, seconds: float = 120.0) -> Json:
+def wait_for_end(penstock: Penstock, job_id: str, *, seconds: float = 180.0) -> Json:
     """Wait until a job is over, however it ended."""
     return wait_for_job(
         penstock, job_id, lambda job: job["status"] in FINAL, "it is over", seconds=seconds
