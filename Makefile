@@ -42,8 +42,8 @@ env-example: setup ## write .env.example again from the settings of every comman
 demo: install ## start, train, deploy, stream live readings, check every prediction (DATA=<csv> LABEL=<column> for your own)
 	@$(BIN)/penstock-local demo $(if $(DATA),--data "$(DATA)") $(if $(LABEL),--label "$(LABEL)") \
 		$(if $(TIME),--time-column "$(TIME)") $(if $(EXCLUDE),--exclude "$(EXCLUDE)") $(DEMO_ARGS)
-up: install ## start the embedded stack and keep it running until Ctrl-C
-	@$(BIN)/penstock-local up
+up: install ## start the embedded stack and keep it running until Ctrl-C (OBSERVE=1: with traces and metrics to look at)
+	@$(BIN)/penstock-local up $(if $(OBSERVE),--observe)
 down: install ## stop a running embedded stack
 	@$(BIN)/penstock-local down
 migrate: install ## bring the embedded Aurora to the newest schema

@@ -46,6 +46,9 @@ def up(
     only: Annotated[
         list[str] | None, typer.Option(metavar="PART", help="only this part and what it needs")
     ] = None,
+    observe: Annotated[
+        bool, typer.Option("--observe", help="record traces, and show them and the metrics")
+    ] = False,
 ) -> None:
     """Start the embedded stack and keep it running until Ctrl-C."""
     console = status.console_of_ours()
@@ -54,7 +57,9 @@ def up(
         chosen = _ports(ports, port or [])
         with only_supervisor(state_dir.resolve()):
             end_leftovers(state_dir.resolve(), console)
-            supervisor = build_supervisor(state_dir.resolve(), chosen, only or [], display)
+            supervisor = build_supervisor(
+                state_dir.resolve(), chosen, only or [], display, observe=observe
+            )
             code = asyncio.run(keep_up(supervisor, display))
     except (AlreadyRunning, PortTaken, ValueError) as error:
         display.say(str(error), style="red")

@@ -90,3 +90,13 @@ def service_variables(command: Command, ports: Mapping[str, int]) -> dict[str, s
             variables[f"{prefix}_SNOWFLAKE__{name.upper()}"] = str(value)
         variables[f"{prefix}_SNOWFLAKE__CAN_REMOVE"] = "false"  # fakesnow has no REMOVE
     return variables
+
+
+def tracing_defaults() -> dict[str, str]:
+    """On one machine every trace is recorded, unless our own environment says otherwise."""
+    return {"PENSTOCK_TRACES_RATIO": "1"}
+
+
+def tracing_variables(ports: Mapping[str, int]) -> dict[str, str]:
+    """Where the services send their spans."""
+    return {"PENSTOCK_OTLP_ENDPOINT": http_url(ports["traces"])}

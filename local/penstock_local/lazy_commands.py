@@ -6,7 +6,10 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-_MODULES = {"demo": "penstock_local.demo.command"}
+_MODULES = {
+    "demo": "penstock_local.demo.command",
+    "trace": "penstock_local.observing.command",
+}
 """Command by the module that has a function of its name."""
 
 

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from penstock.command import Command
@@ -15,6 +16,8 @@ from penstock_local.environment import (
     service_defaults,
     service_variables,
     stack_variables,
+    tracing_defaults,
+    tracing_variables,
 )
 from penstock_local.part import Finished, HttpReady, Part, TcpReady
 from penstock_local.probes import sql_ready
@@ -29,14 +32,26 @@ ALSO_AFTER: Mapping[str, tuple[str, ...]] = {
 
 
 def all_parts(
-    state_dir: Path, ports: Mapping[str, int], environment: Mapping[str, str]
+    state_dir: Path,
+    ports: Mapping[str, int],
+    environment: Mapping[str, str],
+    *,
+    observe: bool = False,
 ) -> list[Part]:
-    """Return the whole stack: stand-ins, bootstrap, services, front door."""
+    """Return the whole stack: stand-ins, bootstrap, services, front door.
+
+    With `observe` the services' traces are recorded and a part shows them.
+    """
     shared = inherited(environment) | stack_variables(ports)
+    services = [_service(command, ports, shared) for command in COMMANDS]
+    traces = [_traces(ports, shared)] if observe else []
+    if observe:
+        services = [_observed(service, ports) for service in services]
     return [
         *_stand_ins(state_dir, ports, shared),
         _bootstrap(shared),
-        *(_service(command, ports, shared) for command in COMMANDS),
+        *traces,
+        *services,
         _front_door(ports, shared),
     ]
 
@@ -108,6 +123,28 @@ def _service(command: Command, ports: Mapping[str, int], env: Mapping[str, str])
         endpoint=http_url(ports[name]),
         depends_on=("bootstrap", *ALSO_AFTER.get(name, ())),
         stop_timeout_seconds=command.stop_seconds,
+    )
+
+
+def _traces(ports: Mapping[str, int], env: Mapping[str, str]) -> Part:
+    port = ports["traces"]
+    services = [f"--service={c.name}={http_url(ports[c.name])}" for c in COMMANDS]
+    return Part(
+        name="traces",
+        argv=(sys.executable, "-m", "penstock_local.observing", "--port", str(port), *services),
+        env=env,
+        ready=HttpReady(f"{http_url(port)}/healthz"),
+        port=port,
+        endpoint=http_url(port),
+    )
+
+
+def _observed(service: Part, ports: Mapping[str, int]) -> Part:
+    return replace(
+        service,
+        env=tracing_defaults() | dict(service.env) | tracing_variables(ports),
+        # Not to be ready itself, but so that it ends first and its last spans still arrive.
+        depends_on=(*service.depends_on, "traces"),
     )
 
 

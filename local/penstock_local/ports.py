@@ -15,6 +15,7 @@ DEFAULT_PORTS: Mapping[str, int] = {
     "sagemaker": 4567,
     "postgres": 54321,
     "snowflake": 4800,
+    "traces": 4318,
 }
 
 

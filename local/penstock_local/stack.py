@@ -38,11 +38,16 @@ class PenstockStack:
         *,
         only: Sequence[str] = (),
         environment: Mapping[str, str] | None = None,
+        observe: bool = False,
         start_timeout_seconds: float = 180.0,
     ) -> None:
-        """Take all parts, or `only` these and what they need; `environment` is added to ours."""
+        """Take all parts, or `only` these and what they need; `environment` is added to ours.
+
+        With `observe` there is part `traces` too, and the services record for it.
+        """
         self.state_dir = state_dir
         self._only = only
+        self._observe = observe
         self._environment = environment or {}
         self._start_timeout = start_timeout_seconds
         self._supervisor: subprocess.Popen[bytes] | None = None
@@ -69,6 +74,8 @@ class PenstockStack:
         self.state_dir.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", "penstock_local", "up", "--ports", "free"]
         command += ["--state-dir", str(self.state_dir)]
+        if self._observe:
+            command += ["--observe"]
         for name in self._only:
             command += ["--only", name]
         with self._output.open("wb") as output, forking():

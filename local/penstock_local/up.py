@@ -32,10 +32,15 @@ def end_leftovers(state_dir: Path, console: Console) -> None:
 
 
 def build_supervisor(
-    state_dir: Path, ports: Mapping[str, int], only: Sequence[str], display: "Display"
+    state_dir: Path,
+    ports: Mapping[str, int],
+    only: Sequence[str],
+    display: "Display",
+    *,
+    observe: bool = False,
 ) -> Supervisor:
     """Choose the parts and check that their ports are free; start nothing."""
-    parts = all_parts(state_dir, ports, os.environ)
+    parts = all_parts(state_dir, ports, os.environ, observe=observe)
     if only:
         parts = with_dependencies(parts, only)
     require_free({part.name: part.port for part in parts if part.port is not None})
@@ -121,4 +126,6 @@ class Display:
 def _where_to_look(supervisor: Supervisor) -> str:
     front_door = supervisor.parts.get("front-door")
     where = f" at {front_door.part.endpoint}" if front_door is not None else ""
-    return f"[bold green]ready{where}[/]; Ctrl-C ends it"
+    traces = supervisor.parts.get("traces")
+    shown = f", traces and metrics at {traces.part.endpoint}" if traces is not None else ""
+    return f"[bold green]ready{where}{shown}[/]; Ctrl-C ends it"

@@ -37,6 +37,9 @@ def demo(
     keep: Annotated[
         bool | None, typer.Option(help="stay up at the end; on a terminal it does")
     ] = None,
+    observe: Annotated[
+        bool, typer.Option("--observe", help="record traces, and show them and the metrics")
+    ] = False,
 ) -> None:
     """Start a stack, train from a REST API, deploy, stream live readings, check every prediction.
 
@@ -58,7 +61,7 @@ def demo(
             )
             scenario = csv_scenario(choice)
         stays = on_terminal() if keep is None else keep
-        is_right = play(scenario, state_dir.resolve(), console, keep=stays)
+        is_right = play(scenario, state_dir.resolve(), console, keep=stays, observe=observe)
     except (ValueError, PenstockClientError, NotReady, StackFailed, TimeoutError) as error:
         console.print(f"[red]the demonstration failed[/red]: {escape(str(error))}", soft_wrap=True)
         console.print(f"logs: {state_dir}/logs", style="dim")

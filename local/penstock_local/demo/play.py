@@ -25,13 +25,15 @@ from penstock_local.environment import ADMIN_TOKEN
 from penstock_local.stack import PenstockStack
 
 
-def play(scenario: Scenario, state_dir: Path, console: Console, *, keep: bool) -> bool:
+def play(
+    scenario: Scenario, state_dir: Path, console: Console, *, keep: bool, observe: bool = False
+) -> bool:
     """Play the scenario on a stack of its own; tell whether every prediction is where it must be.
 
-    With `keep` the stack stays up until Ctrl-C, to look around.
+    With `keep` the stack stays up until Ctrl-C, to look around; with `observe` traces are recorded.
     """
     shutil.rmtree(state_dir, ignore_errors=True)
-    with _starting(state_dir, console) as stack:
+    with _starting(state_dir, console, observe=observe) as stack:
         stage = Stage(
             penstock=Penstock(stack.endpoint("front-door"), ADMIN_TOKEN),
             url=stack.endpoint("front-door"),
@@ -58,8 +60,8 @@ def stores_of(stack: PenstockStack) -> Stores:
 
 
 @contextmanager
-def _starting(state_dir: Path, console: Console) -> Iterator[PenstockStack]:
-    stack = PenstockStack(state_dir)
+def _starting(state_dir: Path, console: Console, *, observe: bool) -> Iterator[PenstockStack]:
+    stack = PenstockStack(state_dir, observe=observe)
     try:
         with console.status("starting the stack ..."):
             stack.start()
@@ -107,8 +109,10 @@ def _stream_with(bar: Progress, stage: Stage, scenario: Scenario, key: str) -> S
 
 def _addresses(stack: PenstockStack, state_dir: Path) -> dict[str, str]:
     door = stack.endpoint("front-door")
+    traces = [part.endpoint for part in stack.content.parts if part.name == "traces"]
     return {
         "front door": f"{door} (token {ADMIN_TOKEN})",
+        **({"traces, metrics": traces[0]} if traces else {}),
         "predictions": f"{door}/v1/predictions/latest",
         "training API": f"{stack.endpoint('training-orchestrator')}/docs",
         "admin API": f"{stack.endpoint('console')}/docs",

@@ -7,7 +7,7 @@ import pytest
 import structlog
 from penstock.adapters.memory import MemoryQueue
 from penstock.channel import Envelope
-from penstock.domain.errors import InvalidInput
+from penstock.domain.errors import InvalidInput, NotYet
 from penstock.domain.time import Micros
 from penstock.ports import Delivery
 from penstock.runtime.consumer import Consumer
@@ -166,7 +166,17 @@ async def test_a_delivery_that_fails_says_so_in_its_span() -> None:
     tracing, spans = recording()
     await _Consumed(tracing).message(SAMPLED, error=InvalidInput("not a pack"))
     delivery = by_name(spans)["process inference"]
-    assert (delivery.status.is_ok, delivery.status.description) == (False, "dead_lettered")
+    assert (delivery.attributes or {})["penstock.outcome"] == "dead_lettered"
+    assert not delivery.status.is_ok
+    assert "not a pack" in str(delivery.status.description)
+
+
+async def test_a_delivery_that_only_waits_has_not_failed() -> None:
+    tracing, spans = recording()
+    await _Consumed(tracing).message(SAMPLED, error=NotYet("its time has not come"))
+    delivery = by_name(spans)["process inference"]
+    assert (delivery.attributes or {})["penstock.outcome"] == "retried"
+    assert delivery.status.is_ok
 
 
 async def test_log_lines_of_a_delivery_name_its_trace_though_nobody_records_it() -> None:

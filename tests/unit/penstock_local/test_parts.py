@@ -6,12 +6,25 @@ from penstock_local.parts import INFRASTRUCTURE, all_parts
 from penstock_local.ports import DEFAULT_PORTS
 
 PARTS = {part.name: part for part in all_parts(Path("/state"), DEFAULT_PORTS, {"PATH": "/bin"})}
+OBSERVED = {
+    part.name: part
+    for part in all_parts(Path("/state"), DEFAULT_PORTS, {"PATH": "/bin"}, observe=True)
+}
 SERVICES = {command.name for command in COMMANDS}
 
 
 def test_every_part_has_its_place_and_every_port_its_part() -> None:
     assert set(PARTS) == {*INFRASTRUCTURE, *SERVICES, "front-door"}
-    assert {name: part.port for name, part in PARTS.items() if part.port} == DEFAULT_PORTS
+    assert set(OBSERVED) == {*PARTS, "traces"}
+    assert {name: part.port for name, part in OBSERVED.items() if part.port} == DEFAULT_PORTS
+
+
+def test_traces_are_recorded_only_where_somebody_shows_them() -> None:
+    for name in SERVICES:
+        assert "PENSTOCK_OTLP_ENDPOINT" not in PARTS[name].env
+        assert OBSERVED[name].env["PENSTOCK_OTLP_ENDPOINT"] == "http://127.0.0.1:4318"
+        assert OBSERVED[name].env["PENSTOCK_TRACES_RATIO"] == "1"
+        assert "traces" in OBSERVED[name].depends_on, "so that its last spans still arrive"
 
 
 def test_stand_ins_come_before_bootstrap_and_people_come_last() -> None:

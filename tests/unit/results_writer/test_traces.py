@@ -46,4 +46,4 @@ async def test_a_sink_that_is_down_fails_the_write_and_the_delivery() -> None:
         await until(lambda: "process aurora" in by_name(spans))
     found = by_name(spans)
     assert found["write aurora"].status.description == "StoreUnavailable: no connection"
-    assert found["process aurora"].status.description == "retried"
+    assert found["process aurora"].status.description == "StoreUnavailable: no connection"

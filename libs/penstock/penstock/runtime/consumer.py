@@ -15,14 +15,13 @@ from penstock.runtime.lifecycle import Stop
 from penstock.runtime.retrying import Ack, DeadLetter, Retry, plan_retry
 from penstock.runtime.telemetry import Metrics
 from penstock.runtime.traceparent import trace_id_of, traceparent_in
-from penstock.runtime.tracing import NO_TRACING, Attributes, Tracing
+from penstock.runtime.tracing import NO_TRACING, Attributes, Tracing, current_span
 
 Handle = Callable[[Delivery], Awaitable[None]]
 Guard = Callable[[], Awaitable[None]]
 
 RECEIVE_AT_MOST = 10
 """SQS gives at most ten messages a call."""
-_GOOD_OUTCOMES = frozenset({"acked", "already_decided"})
 _RECEIVE_BACKOFF_SECONDS = (0.5, 1.0, 2.0, 5.0)
 
 log = structlog.get_logger()
@@ -158,8 +157,6 @@ class Consumer:
         ):
             outcome = await self._handle_and_settle(delivery)
             span.note({"penstock.outcome": outcome})
-            if outcome not in _GOOD_OUTCOMES:
-                span.fail(outcome)
         return outcome
 
     def _described(self, delivery: Delivery) -> Attributes:
@@ -189,10 +186,14 @@ class Consumer:
                 await self._try(delivery.ack())
                 return "already_decided"
             case DeadLetter(reason=reason):
+                current_span().fail(reason)
                 log.warning("delivery.dead_lettered", reason=reason)
                 await self._try(delivery.dead_letter(reason))
                 return "dead_lettered"
             case Retry(delay_seconds=delay, is_bug=is_bug):
+                # What only waits for something to be there is no failure.
+                if not isinstance(error, NotYet):
+                    current_span().fail(f"{type(error).__name__}: {error}")
                 if is_bug:
                     log.error("delivery.failed", exc_info=error)
                 else:

@@ -26,8 +26,9 @@ _STATUS_BY_FAMILY: Mapping[type[PenstockError], int] = {
     Unavailable: 503,
 }
 
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _LOOKS = ("/healthz", "/readyz", "/metrics")
-"""Asked for every few seconds by machines: neither counted nor traced."""
+"""Asked for every few seconds by machines: not counted."""
 
 log = structlog.get_logger()
 
@@ -105,12 +106,9 @@ def _request_middleware(
         started = time.monotonic()
         request_id = new_id(clock)
         is_looked_at = request.url.path.startswith(_LOOKS)
-        trace = read_traceparent(request.headers.get("traceparent", ""))
         with (
             structlog.contextvars.bound_contextvars(request_id=request_id),
-            UNTRACED
-            if is_looked_at
-            else tracing.span(request.method, trace, kind="server") as span,
+            _span_of(request, tracing) as span,
         ):
             response = await call_next(request)
             response.headers["x-request-id"] = request_id
@@ -125,6 +123,14 @@ def _request_middleware(
         return response
 
     return middleware
+
+
+def _span_of(request: Request, tracing: Tracing) -> Span:
+    """Who only looks begins no trace: pages ask again and again, and nothing comes of it."""
+    trace = read_traceparent(request.headers.get("traceparent", ""))
+    if not trace and request.method in _SAFE_METHODS:
+        return UNTRACED
+    return tracing.span(request.method, trace, kind="server")
 
 
 def _describe(span: Span, method: str, route: str, status: int, request_id: str) -> None:
