@@ -1,6 +1,6 @@
 """Grants as statements of IAM: resources by the deployment's prefix, in any region."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from aws_cdk import Aws
@@ -83,7 +83,7 @@ _PATTERNS: Mapping[Kind, Callable[[Names, str], str]] = {
 }
 
 
-def statements(grants: Iterable[Grant], names: Names, key_arn: str) -> list[iam.PolicyStatement]:
+def statements(grants: Sequence[Grant], names: Names, key_arn: str) -> list[iam.PolicyStatement]:
     """Write grants as statements, and the use of the customer key that comes with them."""
     made = [
         iam.PolicyStatement(
@@ -93,20 +93,23 @@ def statements(grants: Iterable[Grant], names: Names, key_arn: str) -> list[iam.
         )
         for grant in grants
     ]
-    return [*made, use_of_key(key_arn)]
+    has_tables = any(grant.kind in {"table", "index"} for grant in grants)
+    return [*made, use_of_key(key_arn, has_tables=has_tables)]
 
 
 _PASSED_TO_SAGEMAKER = {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
 
 
-def use_of_key(key_arn: str, services: Sequence[str] = _KEY_USERS) -> iam.PolicyStatement:
+def use_of_key(
+    key_arn: str, services: Sequence[str] = _KEY_USERS, *, has_tables: bool = False
+) -> iam.PolicyStatement:
     """Let a role use the customer key, through services of AWS and not by itself."""
     through = [f"{service}.{Aws.REGION}.amazonaws.com" for service in services]
+    actions = ["kms:Decrypt", "kms:GenerateDataKey"]
+    if has_tables:
+        actions += ["kms:Encrypt", "kms:ReEncryptFrom", "kms:ReEncryptTo", "kms:DescribeKey"]
     return iam.PolicyStatement(
-        actions=[
-            "kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey", "kms:ReEncryptFrom",
-            "kms:ReEncryptTo", "kms:DescribeKey",
-        ],
+        actions=actions,
         resources=[key_arn],
         conditions={"StringEquals": {"kms:ViaService": through}},
-    )  # fmt: skip
+    )

@@ -1,5 +1,6 @@
 """What a grant is: actions, spelled out, on resources of one kind, by Penstock's names."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -44,8 +45,8 @@ def give_up(*queues: Queue) -> Grant:
 
 
 def publish(*names: str) -> Grant:
-    """Publish to topics, and prove that they answer."""
-    return Grant(("sns:Publish", "sns:GetTopicAttributes"), "topic", names)
+    """Publish to topics."""
+    return Grant(("sns:Publish",), "topic", names)
 
 
 def items(table: Table, *verbs: str) -> Grant:
@@ -60,12 +61,19 @@ def index(table: Table, name: str) -> Grant:
     return Grant(("dynamodb:Query",), "index", (f"{table.name}/{name}",))
 
 
-def objects(bucket: Bucket, *verbs: str) -> tuple[Grant, ...]:
-    """Use objects: Get, Put, Delete. Without leave to list, a missing object looks forbidden."""
-    actions = tuple(f"s3:{verb}Object" for verb in verbs)
+def objects(bucket: Bucket, verbs_by_folder: Mapping[str, tuple[str, ...]]) -> tuple[Grant, ...]:
+    """Use objects below top folders: Get, Put, Delete.
+
+    Without leave to list the whole bucket, S3 says of a missing object that it is forbidden.
+    """
     return (
         Grant(("s3:ListBucket",), "bucket", (bucket.name,)),
-        Grant(actions, "objects", (f"{bucket.name}/*",)),
+        *(
+            Grant(
+                tuple(f"s3:{verb}Object" for verb in verbs), "objects", (f"{bucket.name}/{top}/*",)
+            )
+            for top, verbs in verbs_by_folder.items()
+        ),
     )
 
 

@@ -76,6 +76,7 @@ def _data() -> Iterator[Suppression]:
         yield _nothing_narrower(
             f"data/firewalls/prefix-lists/{service}/CustomResourcePolicy/Resource"
         )
+    yield _nothing_narrower("data/network/flow-role/DefaultPolicy/Resource")
     for topic in TOPICS:
         for queue in topic.subscribers:
             yield Suppression(

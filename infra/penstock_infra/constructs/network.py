@@ -143,10 +143,9 @@ def subnet_ids(vpc: ec2.IVpc, selection: ec2.SubnetSelection) -> Sequence[str]:
 def _let_write(role: iam.Role, group: logs.LogGroup) -> None:
     role.add_to_policy(
         iam.PolicyStatement(
-            actions=[
-                "logs:CreateLogStream", "logs:PutLogEvents",
-                "logs:DescribeLogGroups", "logs:DescribeLogStreams",
-            ],
+            actions=["logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"],
             resources=[group.log_group_arn],
         )
-    )  # fmt: skip
+    )
+    # IAM knows no resource for it: on the group it would be granted to nobody.
+    role.add_to_policy(iam.PolicyStatement(actions=["logs:DescribeLogGroups"], resources=["*"]))

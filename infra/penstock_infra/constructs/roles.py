@@ -1,6 +1,6 @@
 """Roles whose statements are all written out here: CDK's own grants never reach them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from aws_cdk import aws_iam as iam
 from constructs import Construct
@@ -30,7 +30,7 @@ def granted_role(
     *,
     principal: iam.IPrincipal,
     description: str,
-    grants: Iterable[Grant],
+    grants: Sequence[Grant],
     names: Names,
     key_arn: str,
     more: Iterable[iam.PolicyStatement] = (),

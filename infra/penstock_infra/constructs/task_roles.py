@@ -1,6 +1,6 @@
 """The two roles of a task: what its code may do, and what ECS does to start it."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from aws_cdk import Aws
 from aws_cdk import aws_iam as iam
@@ -24,7 +24,7 @@ def task_role(
     scope: Construct,
     *,
     name: str,
-    grants: Iterable[Grant],
+    grants: Sequence[Grant],
     names: Names,
     key_arn: str,
     sends_traces: bool,
