@@ -75,9 +75,17 @@ infra-check: setup ## types, templates, policies and rules of the AWS stacks; no
 	@$(BIN)/mypy --config-file infra/mypy.ini
 	@$(BIN)/pytest tests/infra -q
 
+.PHONY: infra-accept
+infra-accept: setup ## take the actions of each role, as the templates have them now, for those that were looked at
+	@PENSTOCK_ACCEPT_ACTIONS=1 $(BIN)/pytest tests/infra/test_permissions_as_called.py -q
+
 .PHONY: chaos
 chaos: setup ## kill processes and double messages under a whole stack, without the rest of the gate
 	@$(BIN)/pytest tests/e2e/test_chaos.py -q
+
+.PHONY: record-calls
+record-calls: setup ## take the AWS calls that the e2e tests saw each command make into infra/recorded_calls.json
+	@PENSTOCK_RECORD_CALLS=1 $(BIN)/pytest tests/e2e -q
 
 .PHONY: real-data-plots
 real-data-plots: setup ## draw the plots of docs/real-data.md from the last run of tests/e2e
