@@ -88,10 +88,11 @@ class Places:
         return made | {Need(f"kms:{one}", self.key_arn) for need in made for one in _keys(need)}
 
     def short(self, arn: str, list_prefix: str = "") -> str:
-        """An ARN as people read it: without partition, region, account and the prefix."""
+        """An ARN as people read it: the same for every deployment, region and account."""
         words = arn.removeprefix("arn:aws:").replace(f":{_HERE}:", ":")
         words = words.replace(f"::{ACCOUNT}:", ":").replace(":::", ":")
-        words = words.replace(f"{self.prefix}-", "").replace(SOME, "*")
+        words = words.replace(f"{self.prefix}-", "").replace(self.prefix, "<prefix>")
+        words = words.replace(SOME, "*")
         return f"{words}?prefix={list_prefix.replace(SOME, '*')}" if list_prefix else words
 
     def _arn(self, resource: str) -> str:

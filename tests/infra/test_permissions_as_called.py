@@ -39,9 +39,8 @@ def roles(prod: Synthesized) -> dict[str, Role]:
 
 
 @pytest.fixture(scope="module")
-def verdict(prod: Synthesized, roles: Mapping[str, Role]) -> Verdict:
-    callers = {name: role for name, role in roles.items() if name in _callers()}
-    return hold(callers, _calls(), read_reviewed(), _places(prod))
+def verdict(prod: Synthesized) -> Verdict:
+    return _judge(prod)
 
 
 def test_every_recorded_call_is_granted(verdict: Verdict) -> None:
@@ -54,6 +53,11 @@ def test_every_grant_is_called_or_reviewed(verdict: Verdict) -> None:
 
 def test_no_star_reaches_what_only_others_use(verdict: Verdict) -> None:
     assert not verdict.too_wide, _in_words("allowed by a star, and others' alone", verdict.too_wide)
+
+
+def test_another_deployment_grants_all_that_is_called_too(dev: Synthesized) -> None:
+    missing = _judge(dev).missing
+    assert not missing, _in_words("called, and not granted", missing)
 
 
 def test_what_was_reviewed_is_still_so(verdict: Verdict) -> None:
@@ -98,6 +102,12 @@ def test_a_grant_taken_from_the_template_or_put_into_it_is_reported(
         found = hold(faulty, _calls(), read_reviewed(), _places(prod))
         new = set(getattr(found, kind)) - set(getattr(verdict, kind))
         assert new == {Line("training-fetcher", action, "sqs:slices")}
+
+
+def _judge(synthesized: Synthesized) -> Verdict:
+    roles = _by_caller(synthesized)
+    callers = {name: role for name, role in roles.items() if name in _callers()}
+    return hold(callers, _calls(), read_reviewed(), _places(synthesized))
 
 
 def _resources_by_action(role: Role) -> dict[str, list[str]]:
