@@ -1,11 +1,11 @@
 """Environment of the parts: the one place that says how they are told of each other."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from penstock.command import Command
 
-from penstock_local.addresses import aurora_dsn, http_url, snowflake_connection
+from penstock_local.addresses import Addresses, aurora_dsn, snowflake_connection
 from penstock_local.ports import LOOPBACK
 
 REGION = "eu-west-1"
@@ -46,19 +46,27 @@ def own_access_key(caller: str) -> dict[str, str]:
     return {"AWS_ACCESS_KEY_ID": caller}
 
 
-def stack_variables(ports: Mapping[str, int]) -> dict[str, str]:
+def stack_variables(addresses: Addresses) -> dict[str, str]:
     """What every part, and every client of the stack, needs to know of it."""
-    sagemaker = http_url(ports["sagemaker"])
-    return aws_variables(http_url(ports["aws"])) | {
+    sagemaker, postgres = addresses["sagemaker"].url, addresses["postgres"]
+    return aws_variables(addresses["aws"].url) | {
         "AWS_ENDPOINT_URL_SAGEMAKER": sagemaker,
         "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME": sagemaker,
         "PENSTOCK_ENVIRONMENT": "local",
         "PENSTOCK_NAME_PREFIX": PREFIX,
-        "PENSTOCK_AURORA_DSN": aurora_dsn(ports["postgres"]),
-        # The plant's history is served on this machine too.
-        "PENSTOCK_SOURCES_ALLOW_LOOPBACK": "true",
+        "PENSTOCK_AURORA_DSN": aurora_dsn(postgres.port, host=postgres.host),
         "PENSTOCK_API_TOKENS": json.dumps({ADMIN_TOKEN: "admin"}),
     }
+
+
+def sources_on_loopback() -> dict[str, str]:
+    """What lets sources of history be on this machine, where the plant's is."""
+    return {"PENSTOCK_SOURCES_ALLOW_LOOPBACK": "true"}
+
+
+def sources_within(networks: Sequence[str]) -> dict[str, str]:
+    """What lets sources of history be in these networks, and not on this machine."""
+    return {"PENSTOCK_SOURCES_PRIVATE_CIDRS": json.dumps(list(networks))}
 
 
 def service_defaults(command: Command) -> dict[str, str]:
@@ -74,18 +82,22 @@ def service_defaults(command: Command) -> dict[str, str]:
     return variables
 
 
-def service_variables(command: Command, ports: Mapping[str, int]) -> dict[str, str]:
+def service_variables(
+    command: Command, addresses: Addresses, *, listen_on: str = LOOPBACK
+) -> dict[str, str]:
     """The settings of one service under its own prefix."""
     prefix = command.settings_prefix
     variables = {
-        f"{prefix}_HOST": LOOPBACK,
-        f"{prefix}_PORT": str(ports[command.name]),
+        f"{prefix}_HOST": listen_on,
+        f"{prefix}_PORT": str(addresses[command.name].port),
         **own_access_key(command.name),
     }
     if command.uses_aurora:
-        variables[f"{prefix}_AURORA__DSN"] = aurora_dsn(ports["postgres"])
+        postgres = addresses["postgres"]
+        variables[f"{prefix}_AURORA__DSN"] = aurora_dsn(postgres.port, host=postgres.host)
     if command.name == "results-writer":
-        connection = snowflake_connection(ports["snowflake"])
+        snowflake = addresses["snowflake"]
+        connection = snowflake_connection(snowflake.port, host=snowflake.host)
         for name, value in connection.items():
             variables[f"{prefix}_SNOWFLAKE__{name.upper()}"] = str(value)
         variables[f"{prefix}_SNOWFLAKE__CAN_REMOVE"] = "false"  # fakesnow has no REMOVE
@@ -97,6 +109,6 @@ def tracing_defaults() -> dict[str, str]:
     return {"PENSTOCK_TRACES_RATIO": "1"}
 
 
-def tracing_variables(ports: Mapping[str, int]) -> dict[str, str]:
+def tracing_variables(addresses: Addresses) -> dict[str, str]:
     """Where the services send their spans."""
-    return {"PENSTOCK_OTLP_ENDPOINT": http_url(ports["traces"])}
+    return {"PENSTOCK_OTLP_ENDPOINT": addresses["traces"].url}

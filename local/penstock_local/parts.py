@@ -8,13 +8,14 @@ from pathlib import Path
 from penstock.command import Command
 from penstock.resources import COMMANDS, OTHER_PATHS, PATH_RULES
 
-from penstock_local.addresses import aurora_dsn, http_url
+from penstock_local.addresses import aurora_dsn, backends, http_url, on_loopback
 from penstock_local.environment import (
     SAGEMAKER_ROLE,
     inherited,
     own_access_key,
     service_defaults,
     service_variables,
+    sources_on_loopback,
     stack_variables,
     tracing_defaults,
     tracing_variables,
@@ -42,7 +43,7 @@ def all_parts(
 
     With `observe` the services' traces are recorded and a part shows them.
     """
-    shared = inherited(environment) | stack_variables(ports)
+    shared = inherited(environment) | stack_variables(on_loopback(ports)) | sources_on_loopback()
     services = [_service(command, ports, shared) for command in COMMANDS]
     traces = [_traces(ports, shared)] if observe else []
     if observe:
@@ -117,7 +118,7 @@ def _service(command: Command, ports: Mapping[str, int], env: Mapping[str, str])
     return Part(
         name=name,
         argv=(str(Path(sys.executable).with_name(name)),),
-        env={**service_defaults(command), **env, **service_variables(command, ports)},
+        env={**service_defaults(command), **env, **service_variables(command, on_loopback(ports))},
         ready=HttpReady(f"{http_url(ports[name])}/readyz"),
         port=ports[name],
         endpoint=http_url(ports[name]),
@@ -142,16 +143,16 @@ def _traces(ports: Mapping[str, int], env: Mapping[str, str]) -> Part:
 def _observed(service: Part, ports: Mapping[str, int]) -> Part:
     return replace(
         service,
-        env=tracing_defaults() | dict(service.env) | tracing_variables(ports),
+        env=tracing_defaults() | dict(service.env) | tracing_variables(on_loopback(ports)),
         # Not to be ready itself, but so that it ends first and its last spans still arrive.
         depends_on=(*service.depends_on, "traces"),
     )
 
 
 def _front_door(ports: Mapping[str, int], env: Mapping[str, str]) -> Part:
-    backends = dict.fromkeys((*(rule.command for rule in PATH_RULES), OTHER_PATHS))
+    services = tuple(dict.fromkeys((*(rule.command for rule in PATH_RULES), OTHER_PATHS)))
     port = ports["front-door"]
-    arguments = [f"--backend={name}={http_url(ports[name])}" for name in backends]
+    arguments = backends(on_loopback(ports), services)
     return Part(
         name="front-door",
         argv=(
@@ -162,5 +163,5 @@ def _front_door(ports: Mapping[str, int], env: Mapping[str, str]) -> Part:
         ready=HttpReady(f"{http_url(port)}/healthz"),
         port=port,
         endpoint=http_url(port),
-        depends_on=tuple(backends),
+        depends_on=services,
     )

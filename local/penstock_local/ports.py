@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from penstock.resources import COMMANDS
 
 LOOPBACK = "127.0.0.1"
+ALL_ADDRESSES = "0.0.0.0"  # noqa: S104 - for inside a container, whose network is its own
 
 DEFAULT_PORTS: Mapping[str, int] = {
     "front-door": 8080,

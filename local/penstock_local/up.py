@@ -11,7 +11,8 @@ from rich.console import Console
 from rich.live import Live
 
 from penstock_local import stackfile, status
-from penstock_local.environment import stack_variables
+from penstock_local.addresses import on_loopback
+from penstock_local.environment import sources_on_loopback, stack_variables
 from penstock_local.identity import end_all
 from penstock_local.part import with_dependencies
 from penstock_local.parts import all_parts
@@ -44,7 +45,7 @@ def build_supervisor(
     if only:
         parts = with_dependencies(parts, only)
     require_free({part.name: part.port for part in parts if part.port is not None})
-    environment = stack_variables(ports)
+    environment = stack_variables(on_loopback(ports)) | sources_on_loopback()
     return Supervisor(
         parts, state_dir=state_dir, environment=environment, on_change=display.changed
     )

@@ -1,4 +1,13 @@
-from penstock_local.environment import aws_variables, inherited
+from penstock.resources import COMMANDS
+from penstock_local.addresses import by_own_names, on_loopback
+from penstock_local.environment import (
+    aws_variables,
+    inherited,
+    service_variables,
+    sources_within,
+    stack_variables,
+)
+from penstock_local.ports import ALL_ADDRESSES, DEFAULT_PORTS
 
 
 def test_a_part_never_sees_another_aws_of_the_one_who_starts_it() -> None:
@@ -13,3 +22,22 @@ def test_a_part_never_sees_another_aws_of_the_one_who_starts_it() -> None:
 def test_the_loopback_addresses_go_round_any_proxy() -> None:
     environment = inherited({"HTTP_PROXY": "http://proxy:3128", "NO_PROXY": "intranet"})
     assert "127.0.0.1" in environment["NO_PROXY"]
+
+
+def test_in_containers_every_part_is_reached_by_its_own_name() -> None:
+    shared = stack_variables(by_own_names(DEFAULT_PORTS))
+    (writer,) = [command for command in COMMANDS if command.name == "results-writer"]
+    own = service_variables(writer, by_own_names(DEFAULT_PORTS), listen_on=ALL_ADDRESSES)
+
+    assert shared["AWS_ENDPOINT_URL"] == "http://aws:4566"
+    assert shared["AWS_ENDPOINT_URL_SAGEMAKER"] == "http://sagemaker:4567"
+    assert shared["PENSTOCK_AURORA_DSN"] == "postgresql://postgres@postgres:54321/penstock"
+    assert own["RESULTS_WRITER_SNOWFLAKE__HOST"] == "snowflake"
+    assert own["RESULTS_WRITER_HOST"] == ALL_ADDRESSES
+    assert not any("127.0.0.1" in value for value in (shared | own).values())
+
+
+def test_only_where_it_is_asked_for_may_sources_be_on_this_machine() -> None:
+    assert not any("SOURCES" in name for name in stack_variables(on_loopback(DEFAULT_PORTS)))
+    within = sources_within(["172.30.58.0/24"])
+    assert within == {"PENSTOCK_SOURCES_PRIVATE_CIDRS": '["172.30.58.0/24"]'}
