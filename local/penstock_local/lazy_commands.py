@@ -9,6 +9,7 @@ from typer.core import TyperGroup
 _MODULES = {
     "demo": "penstock_local.demo.command",
     "trace": "penstock_local.observing.command",
+    "play": "penstock_local.demo.play_command",
 }
 """Command by the module that has a function of its name."""
 

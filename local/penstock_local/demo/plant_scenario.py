@@ -13,7 +13,7 @@ from penstock_client.gateway import SendTotals
 
 from penstock_local.checking.expected import RowBinding
 from penstock_local.demo.scenario import Json, Live, OnSent, Scenario
-from penstock_local.plant.layout import ASSET_TYPE, DEADBANDS, LABEL, Plant
+from penstock_local.plant.layout import ASSET_TYPE, DEADBANDS, LABEL, Asset, Plant
 from penstock_local.plant.signals import Machines
 
 MODEL = "pump-failure"
@@ -24,42 +24,63 @@ SLICE = timedelta(days=2)
 MACHINES = 8
 
 
-def plant_scenario(*, now: datetime | None = None, live_seconds: float = 30.0) -> Scenario:
-    """Eight pumps: 60 days of history every ten minutes, then five days in `live_seconds`."""
+def plant_scenario(
+    *, now: datetime | None = None, live_seconds: float = 30.0, site: int = 1
+) -> Scenario:
+    """Eight pumps: 60 days of history every ten minutes, then five days in `live_seconds`.
+
+    A stack that has seen the pumps of one site can be shown those of another: all names differ.
+    """
     end = _floor(now or datetime.now(UTC)) - STEP
     split = end - LIVE
     step_seconds = STEP.total_seconds()
-    plant = Plant(machines=MACHINES, scan_ms=round(step_seconds * 1000), heartbeat_ms=30 * 60_000)
+    plant = plant_of(sites=site)
     shared = [
-        "--machines", str(MACHINES), "--scan", f"{step_seconds:g}", "--heartbeat", "1800",
+        "--sites", str(site), "--machines", str(MACHINES), "--scan", f"{step_seconds:g}",
+        "--heartbeat", "1800",
     ]  # fmt: skip
-    prefixes = {asset.name: asset.prefix for asset in plant.assets()}
+    assets = assets_of(site)
+    prefixes = {asset.name: asset.prefix for asset in assets}
     tags = tuple(DEADBANDS)
+    model = MODEL if site == 1 else f"{MODEL}-{site}"
+    asset_type = ASSET_TYPE if site == 1 else f"{ASSET_TYPE}-{site}"
 
     def send(live: Live, on_sent: OnSent) -> SendTotals:
-        return _push(live, on_sent, [*shared, "--start", split.isoformat()], live_seconds)
+        own = ["--site", assets[0].site, "--start", split.isoformat()]
+        return _push(live, on_sent, [*shared, *own], live_seconds)
 
     return Scenario(
         name="the simulated plant",
-        model=MODEL,
+        model=model,
         history=[*shared, "--now", end.isoformat()],
         source_options=readings_api(),
         prefix_by_asset=prefixes,
-        asset_type=ASSET_TYPE,
-        job=_job(prefixes, tags, split),
+        asset_type=asset_type,
+        job=_job(model, prefixes, tags, split),
         binding={
-            "applies_to": {"asset_type": ASSET_TYPE},
-            "model": {"name": MODEL},
+            "applies_to": {"asset_type": asset_type},
+            "model": {"name": model},
             "decision": {"label": "failure", "alarm_at": 0.5},
         },
         checked=RowBinding(
-            MODEL, prefixes, tags, step=round(step_seconds * 1e6), max_staleness=2 * 3_600_000_000
+            model, prefixes, tags, step=round(step_seconds * 1e6), max_staleness=2 * 3_600_000_000
         ),
         live_units=round(live_seconds),
         live_unit="seconds",
         send=send,
         truth=lambda places: _truth(plant, places),
     )
+
+
+def plant_of(*, sites: int) -> Plant:
+    """The plant that is shown, with so many sites."""
+    scan_ms = round(STEP.total_seconds() * 1000)
+    return Plant(sites=sites, machines=MACHINES, scan_ms=scan_ms, heartbeat_ms=30 * 60_000)
+
+
+def assets_of(site: int) -> list[Asset]:
+    """The pumps of one site."""
+    return plant_of(sites=site).assets()[-MACHINES:]
 
 
 def readings_api(path: str = "/api/readings") -> Json:
@@ -75,9 +96,9 @@ def readings_api(path: str = "/api/readings") -> Json:
     }  # fmt: skip
 
 
-def _job(prefixes: dict[str, str], tags: Sequence[str], split: datetime) -> Json:
+def _job(model: str, prefixes: dict[str, str], tags: Sequence[str], split: datetime) -> Json:
     return {
-        "model": MODEL,
+        "model": model,
         "dataset": {
             "source": "plant",
             "range": {"from": (split - HISTORY).isoformat(), "to": split.isoformat()},

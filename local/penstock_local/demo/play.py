@@ -41,8 +41,7 @@ def play(
             folder=state_dir,
         )
         with serving_history(scenario.history, state_dir / "history.log") as history_url:
-            shown = _play(stage, scenario, console, history_url)
-        report.show(console, scenario, shown)
+            shown = play_on(stage, scenario, console, history_url)
         report.show_addresses(console, _addresses(stack, state_dir))
         if keep:
             _wait_for_ctrl_c(console)
@@ -70,6 +69,13 @@ def _starting(state_dir: Path, console: Console, *, observe: bool) -> Iterator[P
     finally:
         with console.status("stopping the stack ..."):
             stack.stop()
+
+
+def play_on(stage: Stage, scenario: Scenario, console: Console, history_url: str) -> report.Figures:
+    """Play the scenario on a stack that runs, and show what came of it."""
+    shown = _play(stage, scenario, console, history_url)
+    report.show(console, scenario, shown)
+    return shown
 
 
 def _play(stage: Stage, scenario: Scenario, console: Console, history_url: str) -> report.Figures:

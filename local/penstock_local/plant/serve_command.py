@@ -25,13 +25,13 @@ from penstock_local.plant.options import (
 )
 from penstock_local.plant.samples import parse_time
 from penstock_local.plant.server import ServerSettings, create_app
-
-LOOPBACK = "127.0.0.1"
+from penstock_local.ports import LOOPBACK
 
 
 def serve(
     *,
-    port: Annotated[int, typer.Option(help="port on 127.0.0.1")] = 4700,
+    port: Annotated[int, typer.Option(help="port to listen on")] = 4700,
+    host: Annotated[str, typer.Option(help="another one only inside a container")] = LOOPBACK,
     token: Annotated[
         str | None,
         typer.Option(help="Bearer token to ask for", envvar="PENSTOCK_PLANT_TOKEN"),
@@ -82,7 +82,7 @@ def serve(
     )
     uvicorn.run(
         create_app(history, settings),
-        host=LOOPBACK,
+        host=host,
         port=port,
         lifespan="off",
         access_log=False,

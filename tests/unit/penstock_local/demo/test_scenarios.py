@@ -67,3 +67,12 @@ def test_the_plant_streams_from_where_its_history_ends_until_now() -> None:
         ]
     )
     assert set(labels) == {0, 1}, "both classes come in five days of eight pumps"
+
+
+def test_pumps_of_another_site_share_no_name_with_those_of_the_first() -> None:
+    first, third = plant_scenario(), plant_scenario(site=3)
+    assert len(third.prefix_by_asset) == len(first.prefix_by_asset)
+    assert not third.prefix_by_asset.keys() & first.prefix_by_asset.keys()
+    assert all(prefix.startswith("/SITE03/") for prefix in third.prefix_by_asset.values())
+    names = {(s.model, s.asset_type, s.checked.name, s.probe_asset) for s in (first, third)}
+    assert all(len(set(column)) == 2 for column in zip(*names, strict=True))
