@@ -1,7 +1,7 @@
 # Every command a developer or CI runs. `make help` lists them.
 SHELL := /bin/bash
 PYTHON ?= python3
-UV_VERSION := 0.13.8
+UV_VERSION := $(shell sed -n 's/^uv==//p' requirements/images.in)
 VENV := .venv
 BIN := $(VENV)/bin
 OURS := libs/penstock libs/penstock-client algorithms services/ingest-api services/inference-worker \
@@ -53,7 +53,7 @@ migrate: install ## bring the embedded Aurora to the newest schema
 format: setup ## format the code
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 lint: setup ## format and lint rules
-	@$(BIN)/ruff format --check . && $(BIN)/ruff check .
+	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/hadolint Dockerfile
 types: setup ## mypy, strict, over code and tests
 	@$(BIN)/mypy
 imports: setup ## which package may import which
@@ -90,3 +90,20 @@ record-calls: setup ## take the AWS calls that the e2e tests saw each command ma
 .PHONY: real-data-plots
 real-data-plots: setup ## draw the plots of docs/real-data.md from the last run of tests/e2e
 	@$(BIN)/python scripts/plot_real_data.py
+
+WITH_ENGINE := scripts/with-engine
+COMPOSE := docker compose --progress quiet
+
+.PHONY: images sbom compose-up compose-demo compose-down compose-test
+images: ## build every image and hold their sizes against the limits
+	@$(WITH_ENGINE) sh -c '$(COMPOSE) --profile images build && scripts/image_sizes'
+sbom: ## write the list of packages of every image to build/sbom
+	@$(WITH_ENGINE) scripts/sboms
+compose-up: ## start Penstock in containers and wait until all is healthy
+	@$(WITH_ENGINE) $(COMPOSE) up --build --detach --wait --wait-timeout 240
+compose-demo: ## make demo, on the stack of compose-up
+	@$(WITH_ENGINE) $(COMPOSE) --profile demo run --rm demo
+compose-down: ## stop the stack of compose-up and forget all that it holds
+	@$(WITH_ENGINE) $(COMPOSE) --profile demo down --volumes --remove-orphans
+compose-test: setup ## kill, replace and scale containers under load, and look into the images
+	@$(WITH_ENGINE) $(BIN)/pytest tests/compose -q -p no:randomly

