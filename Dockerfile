@@ -15,7 +15,8 @@ ARG VERSION=0.1.0
 # ---- what builds, and stays out of every image
 
 FROM ${PYTHON_IMAGE} AS tools
-# hadolint ignore=DL3008 -- no version of Debian's binutils matters, and pinned ones vanish
+# No version of Debian's binutils matters here, and a pinned one vanishes from the mirrors.
+# hadolint ignore=DL3008
 RUN apt-get update \
  && apt-get install --yes --no-install-recommends binutils \
  && rm -rf /var/lib/apt/lists/*
