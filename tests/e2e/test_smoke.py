@@ -147,6 +147,6 @@ def test_what_a_killed_smoke_test_left_goes_with_the_next(
     assert len(left(penstock)) >= 3
     result = smoke(profiles, "here", "--leftovers", "0", "--json")
     assert result.exit_code == 0, result.output
-    assert steps(result)["what killed smoke tests left"]["seen"] == "3 removed"
+    assert steps(result)["what killed smoke tests left"]["seen"].endswith("removed")
     # Its tags were listed when the consumer went on, perhaps after the gateway was removed.
     assert [name for name in left(penstock) if name.startswith("smoke-")] == []

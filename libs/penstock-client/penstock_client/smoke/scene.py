@@ -96,8 +96,7 @@ class Scene:
     def remove_leftovers(self) -> str:
         """Remove what smoke tests made that did not live to clean up."""
         removed = 0
-        for collection, field_name in self._collections():
-            names = [str(item[field_name]) for item in collection.list()]
+        for collection, names in self._all_names():
             old = leftovers(names, now=self.utc_now(), older_than=self.leftovers_older_than)
             for name in old:
                 _delete(collection, name)
@@ -183,20 +182,39 @@ class Scene:
 
     def read_back(self) -> str:
         """Read the history of the asset: an event time that was sent, and the right model."""
-        # A frame's step floors its event time, by a day at most.
-        oldest, newest = self._sent_at[0] - timedelta(days=1), self._sent_at[-1]
 
         def look() -> str | None:
             for item in self.penstock.predictions.list(asset=self.names.name):
-                at = datetime.fromisoformat(str(item["event_time"]))
-                if item["model"] != self.model:
-                    raise Unexpected(f"the prediction names model {item['model']}")
-                if not oldest <= at <= newest:
-                    raise Unexpected(f"the prediction is of {at}, when nothing was sent")
-                return f"event time {item['event_time']}"
+                return self._checked(item)
             return None
 
-        return self.patience.until(look, f"a row of asset {self.names.name}")
+        seen = self.patience.until(look, f"a row of asset {self.names.name}")
+        self._wait_until_quiet()
+        return seen
+
+    def _checked(self, item: dict[str, Any]) -> str:
+        # A frame's step floors its event time, by a day at most.
+        oldest, newest = self._sent_at[0] - timedelta(days=1), self._sent_at[-1]
+        at = datetime.fromisoformat(str(item["event_time"]))
+        if item["model"] != self.model:
+            raise Unexpected(f"the prediction names model {item['model']}")
+        if not oldest <= at <= newest:
+            raise Unexpected(f"the prediction is of {at}, when nothing was sent")
+        return f"event time {item['event_time']}"
+
+    def _wait_until_quiet(self) -> None:
+        """Wait until the newest prediction stays the same: one that came after the asset was
+        removed would put it back among the newest.
+        """
+        before: list[Any] = [None]
+
+        def look() -> bool | None:
+            newest = list(self.penstock.predictions.latest(asset=self.names.name))
+            is_same = bool(newest) and before[0] == newest
+            before[0] = newest
+            return True if is_same else None
+
+        self.patience.until(look, f"the newest prediction of {self.names.name} stays the same")
 
     def clean_up(self) -> str:
         """Remove what was made, newest first; every removal is tried."""
@@ -211,15 +229,16 @@ class Scene:
             raise failed
         return f"{count} removed" if count else "nothing was made"
 
-    def _collections(self) -> Sequence[tuple[Named, str]]:
+    def _all_names(self) -> Iterator[tuple[Named, list[str]]]:
         # Bindings before assets before types: what refers goes first.
         penstock = self.penstock
-        return (
-            (penstock.bindings, "name"),
-            (penstock.assets, "name"),
-            (penstock.asset_types, "name"),
-            (penstock.gateways, "gateway_id"),
-        )
+        yield penstock.bindings, _names(penstock.bindings.list(), "name")
+        # Removing an asset that is gone takes it out of the newest predictions too.
+        of_newest = _names(penstock.predictions.latest(), "asset")
+        assets = {*_names(penstock.assets.list(site=SITE), "name"), *of_newest}
+        yield penstock.assets, sorted(assets)
+        yield penstock.asset_types, _names(penstock.asset_types.list(), "name")
+        yield penstock.gateways, _names(penstock.gateways.list(), "gateway_id")
 
     def _send(self, body: dict[str, Any]) -> dict[str, Any]:
         with GatewaySender(
@@ -233,6 +252,10 @@ class Scene:
 
     def _session(self, token: str) -> Session:
         return Session(self.url, token, timeout_seconds=10.0, transport=self.transport)
+
+
+def _names(items: Iterator[dict[str, Any]], field_name: str) -> list[str]:
+    return [str(item[field_name]) for item in items]
 
 
 def _delete(collection: Named, name: str) -> None:

@@ -63,6 +63,7 @@ class FakeDeployment:
     discovered: list[tuple[str, str]] = field(default_factory=list)
     sent: list[Json] = field(default_factory=list)
     predictions: list[Json] = field(default_factory=list)
+    newest: list[Json] = field(default_factory=list)
     down: Callable[[httpx.Request], bool] = lambda _: False
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
@@ -75,7 +76,9 @@ class FakeDeployment:
             return self._at_the_door(request, token)
         if token != TOKEN and not self.opens_to_anybody:
             return httpx.Response(401, json={"error": "Unauthorized", "detail": "no such token"})
-        if path.startswith("/v1/predictions"):
+        if path == "/v1/predictions/latest":
+            return _page(self.newest)
+        if path == "/v1/predictions":
             return _page(self.predictions)
         if path.startswith("/v1/models/"):
             return httpx.Response(200, json=self.model)
@@ -86,7 +89,8 @@ class FakeDeployment:
     @property
     def left(self) -> set[str]:
         """Everything that was made and is still there."""
-        return self.gateways | self.asset_types | self.assets | self.bindings
+        newest = {str(item["asset"]) for item in self.newest}
+        return self.gateways | self.asset_types | self.assets | self.bindings | newest
 
     def _named(self, request: httpx.Request, parts: list[str]) -> httpx.Response:
         kept: set[str] = getattr(self, parts[0].replace("-", "_"))
@@ -97,9 +101,11 @@ class FakeDeployment:
         if parts[2:] == ["keys"]:
             return httpx.Response(201, json={"key_id": "1", "key": f"psk_{name}_{'a' * 64}"})
         if request.method == "DELETE":
-            if name not in kept:
+            if parts[0] == "assets":
+                self.newest = [item for item in self.newest if item["asset"] != name]
+            elif name not in kept:
                 return httpx.Response(404, json={"error": "NotFound", "detail": name})
-            kept.remove(name)
+            kept.discard(name)
             return httpx.Response(204)
         kept.add(name)
         return httpx.Response(200, json={field_name: name})
@@ -122,8 +128,11 @@ class FakeDeployment:
             self.discovered += [(gateway, tag) for tag in loose]
         if self.predicts and self.bindings and not loose:
             event_time = max(r["at"] for r in readings)
-            item = {"event_time": event_time, "model": self.model["model"], "value": 0.5}
-            self.predictions.append({**item, "model_version": self.model["version"]})
+            (asset,) = self.bindings
+            item = {"asset": asset, "event_time": event_time, "value": 0.5}
+            model = {"model": self.model["model"], "model_version": self.model["version"]}
+            self.predictions.append({**item, **model})
+            self.newest = [self.predictions[-1]]
 
 
 def _page(items: list[Json]) -> httpx.Response:

@@ -111,10 +111,13 @@ def test_what_a_killed_smoke_test_left_is_removed_and_nothing_else() -> None:
     deployment = FakeDeployment(
         gateways={old, young, *others}, asset_types={old}, assets={old, "P-101"}, bindings={old}
     )
+    gone = "smoke-20261128t100000z-dddddd"
+    deployment.newest = [{"asset": gone}, {"asset": "P-101"}]
     outcomes = list(scene_at(deployment).run())
     seen = {outcome.step: outcome.seen for outcome in outcomes}
-    assert seen["what killed smoke tests left"] == "4 removed"
+    assert seen["what killed smoke tests left"] == "5 removed"
     assert deployment.gateways == {young, *others}
+    assert deployment.newest == [{"asset": "P-101"}]
     assert deployment.left == {young, "P-101", *others}
 
 
@@ -149,6 +152,7 @@ def test_a_prediction_of_another_time_is_not_taken_for_ours() -> None:
     deployment = FakeDeployment()
     scene = scene_at(deployment, model="pump-failure")
     deployment.predicts = False
-    item = {"event_time": NOON.replace(year=2025).isoformat(), "model": "pump-failure", "value": 1}
-    deployment.predictions.append(item)
+    at = NOON.replace(year=2025).isoformat()
+    item = {"asset": NAMES.name, "event_time": at, "model": "pump-failure", "value": 1}
+    deployment.predictions = deployment.newest = [item]
     assert "when nothing was sent" in failed(list(scene.run())).seen
