@@ -87,6 +87,14 @@ chaos: setup ## kill processes and double messages under a whole stack, without 
 record-calls: setup ## take the AWS calls that the e2e tests saw each command make into infra/recorded_calls.json
 	@PENSTOCK_RECORD_CALLS=1 $(BIN)/pytest tests/e2e -q
 
+.PHONY: bench-sizing
+bench-sizing: setup ## CPU and memory of every command under a steady load, for penstock cost --measured
+	@$(BIN)/python -m benchmarks.sizing $(BENCH_ARGS)
+
+.PHONY: cost-documents
+cost-documents: setup ## what penstock cost knows of the code, and the tables of docs/cost.md
+	@$(BIN)/python scripts/cost_documents.py
+
 .PHONY: real-data-plots
 real-data-plots: setup ## draw the plots of docs/real-data.md from the last run of tests/e2e
 	@$(BIN)/python scripts/plot_real_data.py

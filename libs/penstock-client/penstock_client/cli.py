@@ -7,6 +7,7 @@ import typer
 
 from penstock_client.commands import devices, jobs
 from penstock_client.commands.context import DEFAULT_URL, Token, Url, open_penstock, tell_errors
+from penstock_client.commands.cost import cost
 from penstock_client.commands.named import named_app
 from penstock_client.commands.send import send
 from penstock_client.commands.smoke import smoke
@@ -18,6 +19,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(send)
+app.command()(cost)
 app.command()(smoke)
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(devices.app, name="devices")
