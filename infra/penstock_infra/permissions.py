@@ -178,7 +178,7 @@ _CONSOLE = (
     items(MODELS, "Get"),
     items(DEAD_LETTERS, "Get", "Put", "Scan"),
     index(DEAD_LETTERS, "by-queue"),
-    items(AUDIT, "Put"),
+    items(AUDIT, "Put", "Query"),
     items(DISCOVERED_TAGS, "Delete", "Query", "Scan"),
     items(LATEST, "Delete", "Query", "Scan"),
     *objects(ARCHIVE, {"dead-letters": ("Get", "Put"), "quarantine": ("Get",)}),

@@ -23,5 +23,6 @@ def test_one_address_reaches_every_service_of_people(penstock_stack: PenstockSta
     with httpx.Client(base_url=penstock_stack.endpoint("front-door"), headers=headers) as client:
         assert client.get("/v1/jobs").status_code == 200  # training-orchestrator
         assert client.get("/v1/gateways").status_code == 200  # console
+        assert client.get("/v1/audit").status_code == 200
         # ingest-api, which knows gateways by their keys and people not at all.
         assert client.get("/v1/ping").status_code == 401

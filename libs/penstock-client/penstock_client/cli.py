@@ -5,13 +5,13 @@ from typing import Annotated
 
 import typer
 
-from penstock_client.commands import devices, jobs
+from penstock_client.commands import audit, bindings, devices, gateways, jobs, models
 from penstock_client.commands.context import DEFAULT_URL, Token, Url, open_penstock, tell_errors
 from penstock_client.commands.cost import cost
 from penstock_client.commands.named import named_app
 from penstock_client.commands.send import send
 from penstock_client.commands.smoke import smoke
-from penstock_client.show import console, table
+from penstock_client.show import table
 
 app = typer.Typer(
     help="Readings in, predictions out; models trained, rolled out and kept honest.",
@@ -23,37 +23,20 @@ app.command()(cost)
 app.command()(smoke)
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(devices.app, name="devices")
+app.add_typer(gateways.app, name="gateways")
+app.add_typer(bindings.app, name="bindings")
+app.add_typer(models.app, name="models")
+app.command("audit")(audit.audit)
 for name, noun, columns, writable in (
     ("assets", "assets", ("name", "site", "asset_type", "prefixes"), True),
     ("asset-types", "asset types", ("name",), True),
-    ("bindings", "bindings", ("name", "model.name", "model.version", "state"), True),
     ("sources", "sources", ("name", "plugin", "base_url"), True),
-    ("models", "models", ("model", "champion", "versions"), False),
     ("dead-letters", "dead letters", ("id", "queue", "reason", "died_at"), False),
     ("quarantine", "quarantined items", ("id", "gateway_id", "reason", "item"), False),
 ):
     of = attrgetter(name.replace("-", "_"))
     collection = named_app(noun, of, columns, writable=writable)
     app.add_typer(collection, name=name)
-
-gateways = named_app("gateways", attrgetter("gateways"), ("gateway_id", "enabled"))
-app.add_typer(gateways, name="gateways")
-
-
-@gateways.command("add-key")
-@tell_errors
-def add_key(gateway_id: str, *, url: Url = DEFAULT_URL, token: Token = "") -> None:
-    """Make a key; it is shown this once."""
-    with open_penstock(url, token) as penstock:
-        console.print(penstock.gateways.add_key(gateway_id)["key"], highlight=False)
-
-
-@gateways.command("revoke-key")
-@tell_errors
-def revoke_key(gateway_id: str, key_id: str, *, url: Url = DEFAULT_URL, token: Token = "") -> None:
-    """End a key."""
-    with open_penstock(url, token) as penstock:
-        penstock.gateways.revoke_key(gateway_id, key_id)
 
 
 @app.command()

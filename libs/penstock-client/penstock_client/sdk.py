@@ -3,6 +3,7 @@
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from datetime import date
 from types import TracebackType
 
 import httpx
@@ -125,6 +126,14 @@ class Bindings(Named):
         return self._session.post(f"{self._path}/{name}/resume")
 
 
+class Models(Named):
+    """Models and their versions."""
+
+    def promote(self, name: str, version: str) -> Json:
+        """Make a version champion, deploying it first where its endpoint serves another."""
+        return self._session.post(f"{self._path}/{name}/versions/{version}/promote")
+
+
 class Predictions:
     """What the models said."""
 
@@ -139,6 +148,18 @@ class Predictions:
     def latest(self, **filters: object) -> Iterator[Json]:
         """Walk the newest prediction of each asset and binding."""
         return self._session.items("/v1/predictions/latest", **filters)
+
+
+class Audit:
+    """Who changed what."""
+
+    def __init__(self, session: Session) -> None:
+        """Keep the session."""
+        self._session = session
+
+    def of_day(self, day: date) -> Iterator[Json]:
+        """Walk the changes of a UTC day in order of time; needs the role admin."""
+        return self._session.items("/v1/audit", day=day.isoformat())
 
 
 class Penstock:
@@ -160,12 +181,13 @@ class Penstock:
         self.bindings = Bindings(self.session, "/v1/bindings")
         self.sources = Named(self.session, "/v1/sources")
         self.gateways = Gateways(self.session, "/v1/gateways")
-        self.models = Named(self.session, "/v1/models")
+        self.models = Models(self.session, "/v1/models")
         self.endpoints = Named(self.session, "/v1/endpoints")
         self.datasets = Named(self.session, "/v1/datasets")
         self.dead_letters = Named(self.session, "/v1/dead-letters")
         self.quarantine = Named(self.session, "/v1/quarantine")
         self.predictions = Predictions(self.session)
+        self.audit = Audit(self.session)
 
     def __enter__(self) -> "Penstock":
         """Use as `with Penstock(...) as penstock`."""

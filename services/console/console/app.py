@@ -28,7 +28,7 @@ from console.dependencies import State
 from console.intake import dead_letter_queues, keep_in
 from console.predictions import PredictionHistory
 from console.quarantine import Quarantine
-from console.routes import assets, bindings, gateways, predictions, refusals, sources
+from console.routes import assets, audit, bindings, gateways, predictions, refusals, sources
 from console.settings import Settings
 
 ROUTERS = (
@@ -38,6 +38,7 @@ ROUTERS = (
     sources.router,
     refusals.router,
     predictions.router,
+    audit.router,
 )
 
 

@@ -1,7 +1,5 @@
 """The audit: who changed what, kept in order of time by day."""
 
-from collections.abc import AsyncIterator
-
 from penstock.domain.time import to_iso
 from penstock.ports import Clock, KeyValueStore, Write
 from penstock.resources import AUDIT
@@ -27,7 +25,12 @@ class Audit:
         }  # fmt: skip
         await self._store.write(Write(AUDIT.name, key, put=item))
 
-    async def of_day(self, day: str) -> AsyncIterator[dict[str, object]]:
-        """Walk the changes of a day, newest first."""
-        async for item in self._store.query(AUDIT.name, {"day": day}, newest_first=True):
-            yield item
+    async def of_day(self, day: str, *, after: str, limit: int) -> list[dict[str, object]]:
+        """Read changes of a UTC day in order of time, those after the event `after`."""
+        found: list[dict[str, object]] = []
+        async for item in self._store.query(AUDIT.name, {"day": day}):
+            if str(item["event_id"]) > after:
+                found.append(item)
+            if len(found) == limit:
+                break
+        return found

@@ -199,3 +199,21 @@ async def test_quarantine_is_listed_by_day_and_shown_by_id(
     assert len(ids) == 4
     shown = await console.get(f"/v1/quarantine/{ids.pop()}", headers=VIEWER)
     assert (shown.json()["index"], shown.json()["accepted_at"]) == (3, to_iso(NOON))
+
+
+async def test_the_audit_tells_in_order_who_changed_what(console: httpx.AsyncClient) -> None:
+    for name in ("gw-1", "gw-2", "gw-3"):
+        await console.put(f"/v1/gateways/{name}", json={"paths": ["/S"]}, headers=ADMIN)
+
+    first = (await console.get("/v1/audit?limit=2", headers=ADMIN)).json()
+    rest = (await console.get(f"/v1/audit?limit=2&cursor={first['next']}", headers=ADMIN)).json()
+
+    changes = [*first["items"], *rest["items"]]
+    assert [change["subject"] for change in changes] == ["gw-1", "gw-2", "gw-3"]
+    assert {change["role"] for change in changes} == {"admin"}
+    assert rest["next"] is None
+    assert (await console.get("/v1/audit?day=2026-01-01", headers=ADMIN)).json()["items"] == []
+
+
+async def test_only_an_admin_reads_the_audit(console: httpx.AsyncClient) -> None:
+    assert (await console.get("/v1/audit", headers=VIEWER)).status_code == 403

@@ -1,0 +1,57 @@
+"""Commands of people, against a server that a function is."""
+
+import json
+from datetime import date
+
+import httpx
+import pytest
+from penstock_client.cli import app
+from penstock_client.sdk import Penstock
+from typer.testing import CliRunner
+
+
+def test_the_audit_of_days_ends_before_it_begins_and_says_so() -> None:
+    result = CliRunner().invoke(app, ["audit", "--from", "2026-11-20", "--to", "2026-11-19"])
+
+    assert result.exit_code == 1
+    assert "2026-11-20 is after --to 2026-11-19" in result.output
+
+
+@pytest.mark.parametrize(
+    ("ask", "method", "path"),
+    [
+        (lambda penstock: penstock.bindings.pause("pumps"), "POST", "/v1/bindings/pumps/pause"),
+        (
+            lambda penstock: penstock.models.promote("pump-failure", "v3"),
+            "POST", "/v1/models/pump-failure/versions/v3/promote",
+        ),
+    ],
+)  # fmt: skip
+def test_an_order_goes_to_its_route(ask: object, method: str, path: str) -> None:
+    asked: list[tuple[str, str]] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append((request.method, request.url.path))
+        return httpx.Response(200, json={})
+
+    with Penstock(transport=httpx.MockTransport(answer)) as penstock:
+        assert callable(ask)
+        ask(penstock)
+
+    assert asked == [(method, path)]
+
+
+def test_a_day_of_the_audit_is_walked_page_by_page() -> None:
+    pages = {
+        None: {"items": [{"subject": "gw-1"}], "next": "more"},
+        "more": {"items": [{"subject": "gw-2"}], "next": None},
+    }
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        assert request.url.params["day"] == "2026-11-20"
+        return httpx.Response(200, content=json.dumps(pages[request.url.params.get("cursor")]))
+
+    with Penstock(transport=httpx.MockTransport(answer)) as penstock:
+        found = list(penstock.audit.of_day(date(2026, 11, 20)))
+
+    assert [change["subject"] for change in found] == ["gw-1", "gw-2"]
