@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.console import JustifyMethod
 from rich.markup import escape
 from rich.table import Table as RichTable
 
@@ -113,7 +114,8 @@ def _rich(table: report.Table) -> RichTable:
     shown = RichTable(header_style="bold")
     for position, heading in enumerate(table.headings):
         is_figure = heading.startswith("$") or heading in {"quantity", "of it idle"}
-        shown.add_column(heading, justify="right" if position and is_figure else "left")
+        side: JustifyMethod = "right" if position and is_figure else "left"
+        shown.add_column(heading, justify=side, overflow="fold")
     for row in table.rows:
         is_total = row[0] == report.TOTAL
         shown.add_row(*map(escape, row), style="bold" if is_total else None)

@@ -41,13 +41,14 @@ def test_the_table_ends_with_the_sum_and_how_well_prices_are_known() -> None:
     output = run().output
     assert "in all" in output
     assert "second-hand" in output
-    assert "sqs-request" in run("--detail").output
+    assert "| sqs-request |" in run("--detail", "--markdown").output
 
 
 def test_sizes_judge_every_command() -> None:
-    output = run("--sizes").output
-    assert "inference-worker" in output
+    output = run("--sizes", "--markdown").output
+    assert "| inference-worker |" in output
     assert "of the memory" in output
+    assert "better" in run("--sizes").output
 
 
 def test_what_cannot_be_ends_with_words() -> None:
