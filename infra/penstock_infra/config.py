@@ -6,7 +6,17 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from penstock.resources import COMMANDS
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
+
+from penstock_infra.extras_config import (
+    Alarms,
+    Analytics,
+    Delivery,
+    Devices,
+    Extras,
+    fault_of,
+)
+from penstock_infra.part import Arn, Part
 
 FOLDER = Path(__file__).parents[1] / "deployments"
 
@@ -15,7 +25,6 @@ MIGRATIONS = "migrations"
 COLLECTOR = "collector"
 """Image of the collector of traces and metrics: AWS's, copied into the account's registry."""
 
-Arn = Annotated[str, Field(pattern=r"^arn:[a-z-]+:[a-z0-9-]+:[a-z0-9-]*:[0-9]*:.+$")]
 Egress = Literal["nat", "proxy", "privatelink"]
 
 
@@ -23,11 +32,7 @@ class ConfigError(ValueError):
     """A deployment's file cannot be used; the text says which line and why."""
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
-
-
-class OwnNetwork(_Part):
+class OwnNetwork(Part):
     """A VPC of the account that is used as it is; its private subnets one per zone, in order."""
 
     vpc_id: Annotated[str, Field(pattern=r"^vpc-[0-9a-f]+$")]
@@ -51,7 +56,7 @@ class OwnNetwork(_Part):
         return self
 
 
-class Aurora(_Part):
+class Aurora(Part):
     """Size of the data base, in Aurora capacity units of 2 GiB."""
 
     least_units: Annotated[float, Field(ge=0.5, le=256, multiple_of=0.5)] = 1.0
@@ -66,7 +71,7 @@ class Aurora(_Part):
         return self
 
 
-class Snowflake(_Part):
+class Snowflake(Part):
     """Where Snowflake is and who writes there; its key pair is in a secret."""
 
     account: str
@@ -78,7 +83,7 @@ class Snowflake(_Part):
     host: str | None = None
 
 
-class Readers(_Part):
+class Readers(Part):
     """People who read files with tools of their own: below these keys and nowhere else."""
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{1,24}$")]
@@ -87,22 +92,7 @@ class Readers(_Part):
     lake: tuple[str, ...] = ()
 
 
-class Extras(_Part):
-    """Parts that a deployment may leave out."""
-
-    iot: bool = True
-    delivery: bool = True
-    """Firehose that lands device messages in the lake."""
-    prediction_stream: bool = True
-    """Changes of the latest predictions: Kinesis, Firehose, S3."""
-    analytics: bool = True
-    """Glue tables and an Athena workgroup."""
-    quicksight: bool = False
-    dashboard: bool = True
-    alarms: bool = True
-
-
-class Deployment(_Part):
+class Deployment(Part):
     """All that differs between two deployments."""
 
     environment: Annotated[str, Field(pattern=r"^[a-z][a-z0-9]{1,15}$")]
@@ -148,6 +138,10 @@ class Deployment(_Part):
     snowflake: Snowflake | None = None
     aurora: Aurora = Aurora()
     extras: Extras = Extras()
+    devices: Devices = Devices()
+    delivery: Delivery = Delivery()
+    analytics: Analytics = Analytics()
+    alarms: Alarms = Alarms()
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -158,6 +152,11 @@ class Deployment(_Part):
             raise ValueError("egress = 'proxy' needs proxy_url")
         if self.egress == "privatelink" and self.snowflake_endpoint_service is None:
             raise ValueError("egress = 'privatelink' needs snowflake_endpoint_service")
+        if fault := fault_of(
+            extras=self.extras, devices=self.devices, analytics=self.analytics,
+            domain_name=self.domain_name, internal=self.internal,
+        ):  # fmt: skip
+            raise ValueError(fault)
         if self.certificate_arn is None:
             raise ValueError(
                 "certificate_arn is missing: gateways and people are answered over TLS only; "

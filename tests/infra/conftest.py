@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.infra.everything import make_everything
 from tests.infra.synthesis import Synthesized, make_deployment, synthesize
 
 
@@ -15,3 +16,9 @@ def prod(tmp_path_factory: pytest.TempPathFactory) -> Synthesized:
 def dev(tmp_path_factory: pytest.TempPathFactory) -> Synthesized:
     """The deployment `dev` of the repository."""
     return synthesize(make_deployment("dev"), tmp_path_factory.mktemp("dev"))
+
+
+@pytest.fixture(scope="session")
+def everything(tmp_path_factory: pytest.TempPathFactory) -> Synthesized:
+    """The deployment `prod` with every switch on."""
+    return synthesize(make_everything(), tmp_path_factory.mktemp("everything"))
