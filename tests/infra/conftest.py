@@ -9,7 +9,7 @@ from tests.infra.synthesis import Synthesized, make_deployment, synthesize
 @pytest.fixture(scope="session")
 def prod(tmp_path_factory: pytest.TempPathFactory) -> Synthesized:
     """The deployment `prod` of the repository."""
-    return synthesize(make_deployment("prod"), tmp_path_factory.mktemp("prod"), with_nag=True)
+    return synthesize(make_deployment("prod"), tmp_path_factory.mktemp("prod"))
 
 
 @pytest.fixture(scope="session")
@@ -21,4 +21,4 @@ def dev(tmp_path_factory: pytest.TempPathFactory) -> Synthesized:
 @pytest.fixture(scope="session")
 def everything(tmp_path_factory: pytest.TempPathFactory) -> Synthesized:
     """The deployment `prod` with every switch on."""
-    return synthesize(make_everything(), tmp_path_factory.mktemp("everything"))
+    return synthesize(make_everything(), tmp_path_factory.mktemp("everything"), with_nag=True)

@@ -99,7 +99,7 @@ def test_an_analyst_reads_the_tables_folders_and_writes_results_alone(
         if "s3:PutObject" in as_list(one["Action"])
         for arn in as_list(one["Resource"])
     }
-    assert written == {"<athenaresultsF310373E.Arn>/*"}
+    assert written == {f"arn:<AWS::Partition>:s3:::{PREFIX}-athena-results/*"}
     assert "*" not in {as_text(arn) for one in by_sid.values() for arn in as_list(one["Resource"])}
 
 

@@ -32,10 +32,12 @@ def _written(document: dict[str, Any], path: Path) -> Path:
     return path
 
 
-def test_every_template_passes(dev: Synthesized, prod: Synthesized, tmp_path: Path) -> None:
+def test_every_template_passes(
+    dev: Synthesized, prod: Synthesized, everything: Synthesized, tmp_path: Path
+) -> None:
     templates = [
-        _written(document, tmp_path / f"{synthesized.deployment.environment}-{stack}.json")
-        for synthesized in (dev, prod)
+        _written(document, tmp_path / f"{name}-{stack}.json")
+        for name, synthesized in (("dev", dev), ("prod", prod), ("everything", everything))
         for stack, document in synthesized.documents.items()
     ]
     faults = [(f["Rule"]["Id"], f["Message"], f["Location"]["Path"]) for f in _lint(*templates)]

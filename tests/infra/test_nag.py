@@ -2,20 +2,27 @@
 
 from collections import Counter
 
-from penstock_infra.suppressions import suppressions
+from penstock_infra.suppressions import Suppression, suppressions
+from penstock_infra.suppressions_extras import suppressions_of_extras
 
+from tests.infra.everything import TRANSFORM
 from tests.infra.synthesis import Synthesized
 
 
-def test_every_finding_is_meant_and_every_suppression_is_needed(prod: Synthesized) -> None:
-    meant = {(one.path, one.rule) for one in suppressions(prod.deployment.name_prefix)}
-    found = prod.findings()
+def all_suppressions(everything: Synthesized) -> list[Suppression]:
+    prefix = everything.deployment.name_prefix
+    return [*suppressions(prefix), *suppressions_of_extras(prefix, TRANSFORM)]
+
+
+def test_every_finding_is_meant_and_every_suppression_is_needed(everything: Synthesized) -> None:
+    meant = {(one.path, one.rule) for one in all_suppressions(everything)}
+    found = everything.findings()
     assert found - meant == set(), "found, and not in suppressions.py"
     assert meant - found == set(), "in suppressions.py, and no longer found"
 
 
-def test_every_suppression_names_one_resource_and_a_reason(prod: Synthesized) -> None:
-    every = suppressions(prod.deployment.name_prefix)
+def test_every_suppression_names_one_resource_and_a_reason(everything: Synthesized) -> None:
+    every = all_suppressions(everything)
     assert every
     for one in every:
         assert "*" not in one.path

@@ -55,7 +55,8 @@ def test_everything_is_granted_only_where_iam_knows_nothing_narrower(prod: Synth
 
 def test_no_grant_reaches_beyond_the_prefix(prod: Synthesized) -> None:
     ours = re.compile(
-        rf"[:/]{PREFIX}[-/:]|^<.*>$|dbuser:<.*>/"  # by name, or what these stacks made
+        rf"[:/]{PREFIX}([-/:]|$)|^<.*>$|dbuser:<.*>/"  # by name, or what these stacks made
+        rf"|:(database|table)/{PREFIX.replace('-', '_')}|:catalog$"  # Glue: one catalog an account
         r"|:secret:penstock/sources/\*$"  # names of sources are the users' own
         r"|:log-group:/aws/sagemaker/(TrainingJobs:)?\*"  # one for all trainings of an account
     )

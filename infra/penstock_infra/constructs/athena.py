@@ -10,10 +10,9 @@ from penstock.resources import physical_name
 
 from penstock_infra.config import Deployment
 from penstock_infra.constructs.catalog import Catalog
-from penstock_infra.constructs.lake_readers import ask_athena, read_lake, use_of_key
+from penstock_infra.constructs.lake_readers import RESULTS, ask_athena, read_lake, use_of_key
 from penstock_infra.queries import named_queries
 
-RESULTS = "athena-results"
 _GIB = 1024**3
 
 
@@ -44,7 +43,7 @@ class Athena(Construct):
             description="Ask Athena about readings and predictions",
             statements=[
                 *read_lake(self._prefix),
-                *ask_athena(self._prefix, self.results.bucket_arn),
+                *ask_athena(self._prefix),
                 use_of_key(key.key_arn, ("s3", "athena")),
             ],
         )

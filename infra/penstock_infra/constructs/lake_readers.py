@@ -9,6 +9,8 @@ from penstock.resources import physical_name
 from penstock_infra.glue_tables import TABLES, database_name
 from penstock_infra.queries import V_LIVE
 
+RESULTS = "athena-results"
+"""Bucket of what queries found."""
 READ_ONLY = ("kms:Decrypt", "kms:DescribeKey")
 READ_AND_WRITE = (*READ_ONLY, "kms:Encrypt", "kms:GenerateDataKey")
 
@@ -79,8 +81,9 @@ def read_lake(prefix: str) -> list[iam.PolicyStatement]:
     ]
 
 
-def ask_athena(workgroup: str, results_arn: str) -> list[iam.PolicyStatement]:
-    """Run queries in one workgroup, and keep their results where it says."""
+def ask_athena(prefix: str) -> list[iam.PolicyStatement]:
+    """Run queries in our workgroup, and keep their results where it says."""
+    results_arn = bucket_arn(prefix, RESULTS)
     return [
         iam.PolicyStatement(
             sid="AskInOneWorkgroup",
@@ -91,7 +94,7 @@ def ask_athena(workgroup: str, results_arn: str) -> list[iam.PolicyStatement]:
                 "athena:GetQueryResultsStream", "athena:GetWorkGroup", "athena:GetNamedQuery",
                 "athena:BatchGetNamedQuery", "athena:ListNamedQueries",
             ],
-            resources=[here("athena", f"workgroup/{workgroup}")],
+            resources=[here("athena", f"workgroup/{prefix}")],
         ),
         iam.PolicyStatement(
             sid="KeepResults",

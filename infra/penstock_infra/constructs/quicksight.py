@@ -51,12 +51,12 @@ class QuickSight(Construct):
         super().__init__(scope, name)
         self._prefix = prefix
         self._principal_arn = principal_arn
-        role = self._add_role(athena, key)
+        role = self._add_role(key)
         source = self._add_source(role)
         source.add_dependency(athena.workgroup)
         self._add_set(source).node.add_dependency(catalog)
 
-    def _add_role(self, athena: Athena, key: kms.IKey) -> iam.Role:
+    def _add_role(self, key: kms.IKey) -> iam.Role:
         return service_role(
             self,
             "role",
@@ -64,7 +64,7 @@ class QuickSight(Construct):
             service="quicksight",
             statements=[
                 *read_lake(self._prefix),
-                *ask_athena(self._prefix, athena.results.bucket_arn),
+                *ask_athena(self._prefix),
                 use_of_key(key.key_arn, ("s3", "athena")),
             ],
         )
