@@ -35,6 +35,10 @@ _BY_TYPE = {
         # AWS puts six characters of its own behind a secret's name.
         f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{{}}-a1B2c3",
     ),
+    "AWS::Events::ApiDestination": (
+        "Name",
+        f"arn:aws:events:{REGION}:{ACCOUNT}:api-destination/{{}}/0a1b2c3d",
+    ),
 }
 """By type: the property with the physical name (else the logical id is it), and the ARN."""
 _REF_IS_ARN = frozenset(

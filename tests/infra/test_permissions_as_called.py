@@ -65,12 +65,12 @@ def test_what_was_reviewed_is_still_so(verdict: Verdict) -> None:
 
 
 def test_every_granted_action_exists_and_is_granted_on_what_it_takes(
-    roles: Mapping[str, Role],
+    roles: Mapping[str, Role], everything: Synthesized
 ) -> None:
     """An action on a resource that it does not know is granted to nobody, without a word."""
     wrong = [
         f"  {name}: {action} on {', '.join(resources)}"
-        for name, role in roles.items()
+        for name, role in (*roles.items(), *roles_of(everything).items())
         for action, resources in _resources_by_action(role).items()
         if not any(_takes(action, resource) for resource in resources)
     ]

@@ -137,7 +137,9 @@ class Devices(Construct):
                 iam.PolicyStatement(
                     sid="ToTheLake",
                     actions=["firehose:PutRecord", "firehose:PutRecordBatch"],
-                    resources=[delivery_stream.attr_arn],
+                    resources=[
+                        here("firehose", f"deliverystream/{delivery_stream.delivery_stream_name}")
+                    ],
                 )
             )
         return statements

@@ -21,7 +21,7 @@ from penstock_infra.constructs.firehose import (
     objects_prefix,
     stream_log,
 )
-from penstock_infra.constructs.lake_readers import bucket_arn
+from penstock_infra.constructs.lake_readers import bucket_arn, here
 from penstock_infra.constructs.service_role import service_role
 
 ROOT = "latest-changes"
@@ -80,7 +80,7 @@ class PredictionStream(Construct):
                 "kinesis:DescribeStream", "kinesis:GetShardIterator", "kinesis:GetRecords",
                 "kinesis:ListShards",
             ],
-            resources=[self.stream.attr_arn],
+            resources=[here("kinesis", f"stream/{self.stream_name}")],
         )  # fmt: skip
 
     def _add_delivery(
