@@ -61,8 +61,10 @@ def smoke(
         typer.echo(json.dumps([asdict(outcome) for outcome in outcomes], indent=2))
     failed = [outcome for outcome in outcomes if outcome.failed]
     for outcome in failed:
-        errors.print(f"[red]failed[/red] {escape(outcome.step)}: {escape(outcome.seen)}")
-        errors.print(f"[bold]what to do[/bold] {escape(outcome.advice)}")
+        why = f"[red]failed[/red] {escape(outcome.step)}: {escape(outcome.seen)}"
+        errors.print(why, soft_wrap=True, highlight=False)
+        what = f"[bold]what to do[/bold] {escape(outcome.advice)}"
+        errors.print(what, soft_wrap=True, highlight=False)
     if failed:
         raise typer.Exit(1)
 
