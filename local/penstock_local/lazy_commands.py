@@ -10,6 +10,8 @@ _MODULES = {
     "demo": "penstock_local.demo.command",
     "trace": "penstock_local.observing.command",
     "play": "penstock_local.demo.play_command",
+    "queues": "penstock_local.looking",
+    "pg": "penstock_local.looking",
 }
 """Command by the module that has a function of its name."""
 

