@@ -1,13 +1,40 @@
 """Commands of people, against a server that a function is."""
 
 import json
+import threading
+from collections.abc import Iterator
 from datetime import date
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx
 import pytest
 from penstock_client.cli import app
 from penstock_client.sdk import Penstock
 from typer.testing import CliRunner
+
+
+@pytest.fixture
+def gateways() -> Iterator[str]:
+    """A server with one gateway."""
+
+    class OneGateway(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            item = {"gateway_id": "gw-7", "enabled": True, "paths": ["/S"]}
+            body = json.dumps({"items": [item], "next": None}).encode()
+            self.send_response(200)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), OneGateway) as server:
+        serving = threading.Thread(target=server.serve_forever, name="one-gateway")
+        serving.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+        serving.join()
 
 
 def test_the_audit_of_days_ends_before_it_begins_and_says_so() -> None:
@@ -55,3 +82,9 @@ def test_a_day_of_the_audit_is_walked_page_by_page() -> None:
         found = list(penstock.audit.of_day(date(2026, 11, 20)))
 
     assert [change["subject"] for change in found] == ["gw-1", "gw-2"]
+
+
+def test_a_list_as_json_is_whole(gateways: str) -> None:
+    shown = CliRunner().invoke(app, ["gateways", "list", "--json", "--url", gateways])
+
+    assert json.loads(shown.output) == [{"gateway_id": "gw-7", "enabled": True, "paths": ["/S"]}]

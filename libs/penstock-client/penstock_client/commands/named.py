@@ -1,7 +1,9 @@
 """Commands for everything that is written under a name and listed."""
 
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -16,6 +18,7 @@ from penstock_client.commands.context import (
 from penstock_client.sdk import Named, Penstock
 from penstock_client.show import console, table
 
+AsJson = Annotated[bool, typer.Option("--json", help="Whole items, for programs.")]
 Collection = Callable[[Penstock], Named]
 
 
@@ -27,9 +30,12 @@ def named_app(
 
     @app.command("list", help=f"List {noun}.")
     @tell_errors
-    def list_all(*, url: Url = DEFAULT_URL, token: Token = "") -> None:
+    def list_all(*, as_json: AsJson = False, url: Url = DEFAULT_URL, token: Token = "") -> None:
         with open_penstock(url, token) as penstock:
-            table(of(penstock).list(), columns)
+            if as_json:
+                typer.echo(json.dumps(list(of(penstock).list()), indent=2))
+            else:
+                table(of(penstock).list(), columns)
 
     @app.command("show", help=f"Show one of the {noun} whole.")
     @tell_errors
