@@ -25,7 +25,8 @@ class Session:
         """Open a pool of connections; close it by `close` or `with`."""
         self._client = httpx.Client(
             base_url=url.rstrip("/"),
-            headers={"authorization": f"Bearer {token}"},
+            # Without one the server says what is missing; an empty one is no header at all.
+            headers={"authorization": f"Bearer {token}"} if token else {},
             timeout=timeout_seconds,
             transport=transport,
         )

@@ -19,6 +19,7 @@ def gateways() -> Iterator[str]:
 
     class OneGateway(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            assert "authorization" not in self.headers
             item = {"gateway_id": "gw-7", "enabled": True, "paths": ["/S"]}
             body = json.dumps({"items": [item], "next": None}).encode()
             self.send_response(200)
@@ -84,7 +85,7 @@ def test_a_day_of_the_audit_is_walked_page_by_page() -> None:
     assert [change["subject"] for change in found] == ["gw-1", "gw-2"]
 
 
-def test_a_list_as_json_is_whole(gateways: str) -> None:
+def test_a_list_as_json_is_whole_and_no_token_is_no_header(gateways: str) -> None:
     shown = CliRunner().invoke(app, ["gateways", "list", "--json", "--url", gateways])
 
     assert json.loads(shown.output) == [{"gateway_id": "gw-7", "enabled": True, "paths": ["/S"]}]
