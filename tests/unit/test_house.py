@@ -209,3 +209,16 @@ def test_the_checks_see_what_they_look_for(
 ) -> None:
     assert any(map(check, ast.walk(ast.parse(bad))))
     assert not any(map(check, ast.walk(ast.parse(good))))
+
+
+def test_only_services_with_people_at_their_door_carry_crypto() -> None:
+    """It is 16 MB of an image, and the image of the gateways' door is to stay small."""
+    for name in ("base", "ingest-api", "inference-worker"):
+        assert not _locked(name) & {"pyjwt", "cryptography"}, name
+    for name in ("console", "training-orchestrator", "results-writer"):
+        assert {"pyjwt", "cryptography"} <= _locked(name), name
+
+
+def _locked(name: str) -> set[str]:
+    lines = (ROOT / f"requirements/{name}.txt").read_text().splitlines()
+    return {line.split("==")[0] for line in lines if "==" in line}

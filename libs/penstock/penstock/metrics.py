@@ -17,6 +17,7 @@ CounterName = Literal[
     "frames_corrected",
     "frames_skipped",
     "http_requests",
+    "issuer_reads",
     "keys_refused",
     "pack_bytes",
     "packs_published",
@@ -182,6 +183,8 @@ METRICS: tuple[Metric, ...] = (
     _counter("http_requests", "requests answered", "route", "code", of=(INGEST_API, *_CONSUMERS)),
     _counter("spans", "spans by what became of them: sent, refused by the collector, dropped at a "
              "full queue", "outcome", of=(INGEST_API, *_CONSUMERS)),
+    _counter("issuer_reads", "reads of the keys that people's tokens are checked by", "outcome",
+             of=(WRITER, ORCHESTRATOR, CONSOLE)),
     _counter("deliveries", "settled deliveries", "queue", "outcome", of=_CONSUMERS),
     _histogram("delivery_seconds", "from receive to settle", "queue", of=_CONSUMERS),
     _counter("receive_failures", "receives that the broker did not answer", "queue",

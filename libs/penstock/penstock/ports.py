@@ -177,6 +177,14 @@ class Secrets(Protocol):
         ...
 
 
+class Issuer(Protocol):
+    """Makes the tokens that people come with, and publishes the keys to check them by."""
+
+    async def read_keys(self) -> Sequence[Mapping[str, object]]:
+        """Read its JSON Web Keys; raise Unavailable where they cannot be had."""
+        ...
+
+
 class ContextReader(Protocol):
     """Reads what people wrote of assets, tags and bindings."""
 

@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from penstock.adapters.aurora import open_pool, ping
 from penstock.adapters.aws import AwsClients, aws_clients
 from penstock.adapters.dynamodb import DynamoStore
+from penstock.adapters.issuer import HttpIssuer
 from penstock.adapters.s3 import S3ObjectStore
 from penstock.adapters.sqs import SqsReceiver, queue_url
 from penstock.gateways import GatewayStore
@@ -17,6 +18,7 @@ from penstock.runtime.clock import SystemClock
 from penstock.runtime.consumer import Consumer
 from penstock.runtime.http import Check
 from penstock.runtime.lifecycle import Stop, owned_task
+from penstock.runtime.oidc import tokens_of
 from penstock.runtime.span_export import TracedProcess
 from penstock.runtime.telemetry import Metrics
 from penstock.source_settings import SourceStore
@@ -48,17 +50,20 @@ def create_app(settings: Settings) -> FastAPI:
     metrics = Metrics("console")
     traced = TracedProcess(settings, "console", metrics)
     clock = SystemClock()
+    people = tokens_of(settings.oidc, HttpIssuer(settings.oidc.issuer), clock, metrics)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             stack.push_async_callback(traced.close)
+            if people is not None:
+                stack.push_async_callback(people.close)
             state = await _open(settings, stack, clock, traced, checks)
             app.state.console = state
             yield
 
     app = FastAPI(title="Penstock console", version="1", lifespan=lifespan)
-    auth.install_tokens(app.state, settings.api_tokens)
+    auth.install_tokens(app.state, settings.api_tokens, people)
     http.install(app, clock=clock, metrics=metrics, checks=checks, tracing=traced.tracing)
     for router in ROUTERS:
         app.include_router(router)

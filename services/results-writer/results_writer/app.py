@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from fastapi import FastAPI
+from penstock.adapters.issuer import HttpIssuer
 from penstock.channel import Queue
 from penstock.channels import predictions, readings
 from penstock.domain.errors import InvalidInput
@@ -14,6 +15,7 @@ from penstock.runtime import http
 from penstock.runtime.auth import install_tokens
 from penstock.runtime.clock import SystemClock, new_id
 from penstock.runtime.lifecycle import Stop, owned_task
+from penstock.runtime.oidc import tokens_of
 from penstock.runtime.span_export import TracedProcess
 from penstock.runtime.telemetry import Metrics
 
@@ -39,12 +41,16 @@ def create_app(settings: Settings, *, opening: OpenPlaces = open_places) -> Fast
     metrics = Metrics(SERVICE)
     traced = TracedProcess(settings, SERVICE, metrics)
     checks: dict[str, http.Check] = {}
+    clock = SystemClock()
+    people = tokens_of(settings.oidc, HttpIssuer(settings.oidc.issuer), clock, metrics)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             stack.callback(metrics.close)
             stack.push_async_callback(traced.close)
+            if people is not None:
+                stack.push_async_callback(people.close)
             places = await stack.enter_async_context(opening(settings))
             wiring = Wiring(
                 places.clock,
@@ -66,8 +72,8 @@ def create_app(settings: Settings, *, opening: OpenPlaces = open_places) -> Fast
             yield
 
     app = FastAPI(title=SERVICE, lifespan=lifespan)
-    install_tokens(app.state, settings.api_tokens)
-    http.install(app, clock=SystemClock(), metrics=metrics, checks=checks, tracing=traced.tracing)
+    install_tokens(app.state, settings.api_tokens, people)
+    http.install(app, clock=clock, metrics=metrics, checks=checks, tracing=traced.tracing)
     app.include_router(sink_routes.router)
     return app
 

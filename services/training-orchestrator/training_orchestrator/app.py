@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from penstock import model_types
 from penstock.adapters.aws import AwsClients, aws_clients
 from penstock.adapters.dynamodb import DynamoStore
+from penstock.adapters.issuer import HttpIssuer
 from penstock.adapters.model_host import open_model_host
 from penstock.adapters.s3 import S3ObjectStore
 from penstock.adapters.sagemaker import SageMakerEndpoints, SageMakerTrainings
@@ -26,6 +27,7 @@ from penstock.runtime.consumer import Consumer
 from penstock.runtime.http import Check
 from penstock.runtime.lifecycle import Stop, owned_task, run_service, stop_on_signals
 from penstock.runtime.logging import configure_logging
+from penstock.runtime.oidc import tokens_of
 from penstock.runtime.span_export import TracedProcess
 from penstock.runtime.telemetry import Metrics
 
@@ -61,17 +63,21 @@ def create_app(settings: Settings) -> FastAPI:
     checks: dict[str, Check] = {}
     metrics = Metrics("training-orchestrator")
     traced = TracedProcess(settings, "training-orchestrator", metrics)
+    clock = SystemClock()
+    people = tokens_of(settings.oidc, HttpIssuer(settings.oidc.issuer), clock, metrics)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             stack.push_async_callback(traced.close)
+            if people is not None:
+                stack.push_async_callback(people.close)
             app.state.orchestrator = await _open(settings, stack, traced, checks)
             yield
 
     app = build_app(lifespan)
-    auth.install_tokens(app.state, settings.api_tokens)
-    http.install(app, clock=SystemClock(), metrics=metrics, checks=checks, tracing=traced.tracing)
+    auth.install_tokens(app.state, settings.api_tokens, people)
+    http.install(app, clock=clock, metrics=metrics, checks=checks, tracing=traced.tracing)
     return app
 
 

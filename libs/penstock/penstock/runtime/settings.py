@@ -1,11 +1,26 @@
 """Settings that every service has; each service adds its own under its own prefix."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 Role = Literal["viewer", "operator", "admin"]
+
+
+_ROLES_BY_THEIR_NAMES: dict[str, Role] = {
+    "viewer": "viewer", "operator": "operator", "admin": "admin",
+}  # fmt: skip
+_LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
 
 class AuroraSettings(BaseModel):
@@ -19,6 +34,46 @@ class AuroraSettings(BaseModel):
     """Connections that a process holds at most."""
     connect_timeout_seconds: float = 5.0
     """How long opening a connection may take."""
+
+
+class OidcSettings(BaseModel):
+    """Whose tokens people may come with beside the static ones; without an issuer nobody's."""
+
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+
+    issuer: str = ""
+    """Issuer whose tokens people may come with: their `iss`, to the letter; empty: off."""
+    audience: str = ""
+    """Client ids that a token of the issuer may be made for, separated by commas."""
+    groups_claim: Annotated[str, Field(min_length=1)] = "cognito:groups"
+    """Where a token tells its groups; dots lead into objects, as in `realm_access.roles`."""
+    role_by_group: dict[str, Role] = Field(default_factory=lambda: dict(_ROLES_BY_THEIR_NAMES))
+    """Role by group, as JSON; a map of one's own takes the place of the whole default."""
+
+    @property
+    def audiences(self) -> frozenset[str]:
+        """The client ids one by one."""
+        return frozenset(name.strip() for name in self.audience.split(",") if name.strip())
+
+    @field_validator("issuer")
+    @classmethod
+    def _is_a_safe_place(cls, issuer: str) -> str:
+        if not issuer:
+            return issuer
+        url = urlsplit(issuer)
+        is_safe = url.scheme == "https" or (url.scheme == "http" and url.hostname in _LOOPBACK)
+        if not is_safe or not url.hostname or url.query or url.fragment or url.username:
+            raise ValueError(
+                "write the issuer as https://<host>/<path>; plain http is for loopback alone"
+            )
+        return issuer
+
+    @model_validator(mode="after")
+    def _knows_its_audience(self) -> Self:
+        # Without one, a token that the issuer made for any other application would do.
+        if self.issuer and not self.audiences:
+            raise ValueError("an issuer needs an audience: the client id that tokens are made for")
+        return self
 
 
 class CoreSettings(BaseSettings):
@@ -58,6 +113,9 @@ class CoreSettings(BaseSettings):
         Field(validation_alias=AliasChoices("api_tokens", "PENSTOCK_API_TOKENS"), repr=False),
     ] = {}
     """Tokens of the HTTP API with their roles, as JSON: for one machine; AWS has OIDC."""
+    oidc: Annotated[OidcSettings, Field(validation_alias=AliasChoices("oidc", "PENSTOCK_OIDC"))] = (
+        OidcSettings()
+    )
     otlp_endpoint: Annotated[
         str | None,
         Field(
