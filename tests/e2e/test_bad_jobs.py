@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import httpx
-import pytest
 from penstock.resources import TRAINING, physical_name
 from penstock_local.environment import PREFIX
 from penstock_local.plant.layout import DEADBANDS, LABEL
@@ -16,8 +15,6 @@ from tests.e2e.doomed_jobs import Jobs, job_on, short_job
 from tests.e2e.doors import HEALTHY, PUMPS, Doors
 from tests.e2e.messages import aws_client
 from tests.e2e.training import wait_for_end, wait_for_job
-
-pytestmark = pytest.mark.timeout(300)
 
 
 def test_a_source_that_refuses_fails_the_job_until_it_is_healthy_again(

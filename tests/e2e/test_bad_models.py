@@ -13,7 +13,7 @@ from tests.e2e.messages import Queues, aws_client
 from tests.e2e.training import wait_for_end
 from tests.fixtures.waiting import wait_until
 
-pytestmark = [pytest.mark.timeout(300), pytest.mark.usefixtures("jobs")]
+pytestmark = pytest.mark.usefixtures("jobs")
 
 FEATURES = len(DEADBANDS)
 

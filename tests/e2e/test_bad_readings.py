@@ -8,15 +8,12 @@ import io
 from datetime import UTC, datetime, timedelta
 
 import pyarrow.parquet as pq
-import pytest
 from penstock.resources import ARCHIVE, physical_name
 from penstock_local.environment import PREFIX
 
 from tests.e2e.doors import GATEWAY, PUMPS, Doors, now, reading
 from tests.e2e.messages import aws_client
 from tests.fixtures.waiting import wait_until
-
-pytestmark = pytest.mark.timeout(300)
 
 
 def test_each_bad_item_is_refused_alone_and_kept_with_its_reason(doors: Doors) -> None:

@@ -13,7 +13,6 @@ from penstock_local.environment import ADMIN_TOKEN
 NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "train-a-model.ipynb"
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
 def test_the_notebook_trains_a_model(stage: Stage) -> None:
     notebook = nbformat.read(NOTEBOOK, as_version=4)  # type: ignore[no-untyped-call]  # upstream

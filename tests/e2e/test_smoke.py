@@ -25,8 +25,6 @@ from tests.e2e.pumps import Pumps
 from tests.e2e.training import wait_for_end
 from tests.fixtures.waiting import wait_until
 
-pytestmark = pytest.mark.timeout(300)
-
 PUMPS = Pumps("pump-smoke", site=9, machines=2, history=timedelta(days=6), live=timedelta(days=3))
 
 

@@ -19,8 +19,6 @@ from tests.fixtures.data import ROOT
 from tests.fixtures.waiting import wait_until
 from tests.integration.devices.authority import Authority
 
-pytestmark = pytest.mark.timeout(120)
-
 
 @dataclass(slots=True)
 class BrokerProcess:

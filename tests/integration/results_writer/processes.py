@@ -77,7 +77,7 @@ class Queues:
         answer = self._sqs.get_queue_attributes(QueueUrl=self.url(queue), AttributeNames=names)
         return sum(int(answer["Attributes"][name]) for name in names)
 
-    async def drained(self, queues: tuple[str, ...], *, seconds: float = 90) -> None:
+    async def drained(self, queues: tuple[str, ...], *, seconds: float = 150) -> None:
 
         def are_empty() -> bool:
             return not any(self.waiting(queue) for queue in queues)

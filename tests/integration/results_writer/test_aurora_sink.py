@@ -116,7 +116,6 @@ async def test_many_new_names_in_one_batch_are_created(sink: AuroraSink) -> None
     assert {prediction.asset for prediction in found} == {f"A-{n}" for n in range(0, 12_000, 100)}
 
 
-@pytest.mark.timeout(120)
 async def test_writers_side_by_side_neither_wait_in_a_circle_nor_lose_the_newest(
     aurora_dsn: str,
 ) -> None:

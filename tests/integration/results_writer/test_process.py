@@ -115,7 +115,6 @@ async def expect_once_everywhere(
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(240)
 async def test_every_prediction_is_in_every_read_view_once_through_kills_and_repeats(
     writer: CommandProcess, aurora_dsn: str, snowflake_schema: dict[str, str | int]
 ) -> None:

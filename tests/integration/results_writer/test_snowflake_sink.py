@@ -90,7 +90,6 @@ async def test_views_need_no_join(snowflake_schema: dict[str, str | int]) -> Non
     assert rows(snowflake_schema, "SELECT * FROM OUTCOMES") == []
 
 
-@pytest.mark.timeout(120)
 async def test_writers_take_turns_under_the_lease(
     snowflake_schema: dict[str, str | int],
 ) -> None:
@@ -114,7 +113,6 @@ async def test_writers_take_turns_under_the_lease(
     assert kept == [(20, 2)]
 
 
-@pytest.mark.timeout(120)
 async def test_a_session_that_was_lost_is_opened_again(tmp_path: Path) -> None:
     folder, port = tmp_path / "snowflake", free_port()
     sink = make_sink(snowflake_connection(port))

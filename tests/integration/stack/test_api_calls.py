@@ -11,8 +11,6 @@ from penstock_local.api_calls.recorder import FILE, ApiCall, read_calls
 
 from tests.fixtures.stack import ask, serving, wait_for_server
 
-pytestmark = pytest.mark.timeout(180)  # servers start slowly on a busy machine
-
 
 def client(service: str, endpoint: str, *, caller: str) -> Any:
     return boto3.client(

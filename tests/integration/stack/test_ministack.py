@@ -13,8 +13,6 @@ from botocore.config import Config
 from tests.fixtures.stack import ask, serving, wait_for_server
 from tests.fixtures.waiting import PATIENCE_SECONDS, wait_until
 
-pytestmark = pytest.mark.timeout(180)  # servers start slowly on a busy machine
-
 ROLE = "arn:aws:iam::000000000000:role/any"
 
 

@@ -5,13 +5,10 @@ from pathlib import Path
 
 import psutil
 import psycopg
-import pytest
 from penstock_local.addresses import aurora_dsn
 
 from tests.fixtures.stack import serving, wait_for_server
 from tests.fixtures.waiting import PATIENCE_SECONDS, wait_until
-
-pytestmark = pytest.mark.timeout(180)  # servers start slowly on a busy machine
 
 
 @contextmanager

@@ -23,8 +23,6 @@ from penstock_local.stack import PenstockStack
 from tests.fixtures.stack import family, listening, state_folder
 from tests.fixtures.waiting import wait_until
 
-pytestmark = pytest.mark.timeout(180)  # servers start slowly on a busy machine
-
 STAND_INS = ("bootstrap", "snowflake", "sagemaker")
 
 

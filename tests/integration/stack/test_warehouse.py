@@ -9,14 +9,11 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-import pytest
 import snowflake.connector
 from penstock_local.addresses import snowflake_connection
 
 from tests.fixtures.stack import ask, serving, wait_for_server
 from tests.fixtures.waiting import PATIENCE_SECONDS
-
-pytestmark = pytest.mark.timeout(180)  # servers start slowly on a busy machine
 
 COLUMNS = "PREDICTION_ID varchar, EVENT_TIME timestamp_ntz(6), REVISION integer, VALUE double"
 COPY = """

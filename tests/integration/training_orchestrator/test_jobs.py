@@ -2,14 +2,11 @@
 
 import json
 
-import pytest
 from penstock.domain.datasets import SliceState
 from penstock.domain.jobs import SliceOutcome
 
 from tests.fixtures.waiting import answered
 from tests.integration.training_orchestrator.plant import REQUEST, Plant, running
-
-pytestmark = pytest.mark.timeout(300)
 
 
 async def prepared(plant: Plant) -> str:

@@ -6,14 +6,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import msgspec
-import pytest
 from penstock.channels.slices import SliceMessage
 from penstock.domain.time import MINUTE, Micros, to_iso
 from training_orchestrator.preparer_app import PreparerSettings, create_app
 
 from tests.integration.training_orchestrator.plant import REQUEST, running
-
-pytestmark = pytest.mark.timeout(300)
 
 
 @asynccontextmanager

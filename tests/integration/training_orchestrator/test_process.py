@@ -15,8 +15,6 @@ from tests.fixtures.processes import ENDED_IN_ORDER, CommandProcess, command
 from tests.fixtures.waiting import answered
 from tests.integration.training_orchestrator.plant import REQUEST, Plant
 
-pytestmark = pytest.mark.timeout(300)
-
 
 @contextlib.contextmanager
 def orchestrator(prefix: str, folder: Path, port: int) -> Iterator[CommandProcess]:
