@@ -1,6 +1,5 @@
 """The viewer over real HTTP: spans by the library's own exporter, metrics by looking."""
 
-import asyncio
 import gzip
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,6 +13,8 @@ from penstock.runtime.span_export import TracedProcess
 from penstock.runtime.telemetry import Metrics
 from penstock_local.observing.app import create_app, runner_of
 from penstock_local.ports import LOOPBACK
+
+from tests.fixtures.waiting import answered
 
 PROTOBUF = {"content-type": "application/x-protobuf"}
 
@@ -106,11 +107,11 @@ async def test_metrics_are_looked_at_and_a_service_that_is_gone_is_said_to_be(
         viewing(service) as there,
         viewing(create_app({"results-writer": there, "console": f"http://{LOOPBACK}:9"})) as url,
     ):
-        async with asyncio.timeout(20):
-            while True:
-                async with client.get(f"{url}/services") as answer:
-                    page = await answer.text()
-                if "12 in all" in page:
-                    break
-                await asyncio.sleep(0.1)
+
+        async def look() -> str | None:
+            async with client.get(f"{url}/services") as answer:
+                page = await answer.text()
+            return page if "12 in all" in page else None
+
+        page = await answered(look, "the metrics are shown")
     assert page.count("does not answer") == 1
