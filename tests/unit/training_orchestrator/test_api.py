@@ -2,7 +2,9 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+import httpx
 import pytest
+from penstock.adapters.issuer import HttpIssuer
 from penstock.adapters.memory import MemoryQueue
 from penstock.domain.datasets import SliceState
 from penstock.domain.endpoints import EndpointStatus, Variant
@@ -12,7 +14,11 @@ from penstock.domain.time import Micros
 from penstock.ports import PublishOutcome
 from penstock.registry import ModelVersion
 from penstock.resources import AUDIT
+from penstock.runtime import auth
+from penstock.runtime.oidc import OidcTokens
+from penstock.runtime.settings import OidcSettings
 
+from tests.fixtures.issuer import CLIENT, little_issuer
 from tests.unit.training_orchestrator.factories import make_request
 from tests.unit.training_orchestrator.world import World
 
@@ -176,6 +182,27 @@ async def test_no_route_was_forgotten_in_the_test_of_roles() -> None:
 async def test_health_needs_no_token() -> None:
     async with World().client(None) as client:
         assert (await client.get("/healthz")).status_code == 200
+
+
+async def test_a_person_of_the_issuer_is_named_in_the_audit_and_in_the_job() -> None:
+    world = World()
+    await world.add_source()
+    async with little_issuer() as issuer:
+        rules = OidcSettings(issuer=issuer.url, audience=CLIENT)
+        judge = OidcTokens(rules, HttpIssuer(issuer.url), world.clock, world.metrics)
+        app = world.app()
+        auth.install_tokens(app.state, {}, judge)
+        token = issuer.token(cognito_groups=["operator"])
+        async with httpx.AsyncClient(
+            transport=httpx.ASGITransport(app), base_url="http://penstock",
+            headers={"authorization": f"Bearer {token}"},
+        ) as client:  # fmt: skip
+            answer = await client.post("/v1/jobs", json=make_request())
+        await judge.close()
+    assert answer.status_code == 202
+    assert answer.json()["created_by"] == "anna@example.com (oidc:7f3c)"
+    (row,) = world.store.items[AUDIT.name].values()
+    assert (row["who"], row["role"]) == ("anna@example.com (oidc:7f3c)", "operator")
 
 
 async def test_jobs_are_listed_newest_first_in_pages_and_filtered() -> None:
