@@ -4,7 +4,8 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from fastapi import FastAPI
-from penstock.adapters.aurora import open_pool, ping
+from penstock.adapters.aurora import ping
+from penstock.adapters.aurora_tokens import open_aurora
 from penstock.adapters.aws import AwsClients, aws_clients
 from penstock.adapters.dynamodb import DynamoStore
 from penstock.adapters.issuer import HttpIssuer
@@ -78,10 +79,10 @@ async def _open(
     checks: dict[str, Check],
 ) -> State:
     aurora = settings.aurora
-    pool = await stack.enter_async_context(
-        open_pool(aurora.dsn.get_secret_value(), aurora.pool_size)
-    )
     clients = await stack.enter_async_context(aws_clients(settings.region))
+    pool = await stack.enter_async_context(
+        open_aurora(clients, aurora.dsn.get_secret_value(), aurora.pool_size, iam=aurora.iam)
+    )
     store = DynamoStore(await clients.dynamodb(), settings.name_prefix)
     archive = S3ObjectStore(await clients.s3(), physical_name(settings.name_prefix, ARCHIVE.name))
     letters = DeadLetterStore(archive, store, clock)

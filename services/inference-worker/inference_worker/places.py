@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from penstock import model_types
 from penstock.adapters.archive import ReadingsArchive
-from penstock.adapters.aurora import open_pool
+from penstock.adapters.aurora_tokens import open_aurora
 from penstock.adapters.aws import arn_of, aws_clients
 from penstock.adapters.context import AuroraContext
 from penstock.adapters.dynamodb import DynamoStore
@@ -68,8 +68,10 @@ async def open_places(settings: Settings) -> AsyncIterator[Places]:
     async with AsyncExitStack() as stack:
         clients = await stack.enter_async_context(aws_clients(settings.region))
         sqs, sns = await clients.sqs(), await clients.sns()
-        dsn = settings.aurora.dsn.get_secret_value()
-        pool = await stack.enter_async_context(open_pool(dsn, settings.aurora.pool_size))
+        aurora = settings.aurora
+        pool = await stack.enter_async_context(
+            open_aurora(clients, aurora.dsn.get_secret_value(), aurora.pool_size, iam=aurora.iam)
+        )
 
         async def receiver(queue: Queue) -> Receiver:
             return await open_receiver(

@@ -4,7 +4,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
-from penstock.adapters.aurora import Pool, open_pool
+from penstock.adapters.aurora import Pool
+from penstock.adapters.aurora_tokens import open_aurora
 from penstock.adapters.aws import aws_clients
 from penstock.adapters.dynamodb import DynamoStore
 from penstock.adapters.s3 import S3ObjectStore
@@ -43,8 +44,12 @@ async def open_places(settings: Settings) -> AsyncIterator[Places]:
         sqs, s3 = await clients.sqs(), await clients.s3()
         pool = None
         if settings.aurora is not None:
-            dsn = settings.aurora.dsn.get_secret_value()
-            pool = await stack.enter_async_context(open_pool(dsn, settings.aurora.pool_size))
+            aurora = settings.aurora
+            pool = await stack.enter_async_context(
+                open_aurora(
+                    clients, aurora.dsn.get_secret_value(), aurora.pool_size, iam=aurora.iam
+                )
+            )
 
         async def receiver(queue: Queue) -> Receiver:
             return await open_receiver(

@@ -1,9 +1,9 @@
 """Aurora over psycopg 3: one pool per process, transactions with a deadline, errors of ours."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import psycopg
 from psycopg import AsyncConnection, AsyncCursor
@@ -35,12 +35,22 @@ _DIALECT = PGDialect_psycopg()  # type: ignore[no-untyped-call]  # not yet typed
 
 
 @asynccontextmanager
-async def open_pool(dsn: str, size: int = 4) -> AsyncIterator[Pool]:
-    """Own a pool. It opens whether Aurora answers or not: readiness tells, and `ping` probes."""
+async def open_pool(
+    dsn: str, size: int = 4, *, password: Callable[[], Awaitable[str]] | None = None
+) -> AsyncIterator[Pool]:
+    """Own a pool. It opens whether Aurora answers or not: readiness tells, and `ping` probes.
+
+    `password` is asked for anew with each connection, for passwords that do not last.
+    """
+
+    async def arguments() -> dict[str, Any]:
+        secret = {} if password is None else {"password": await password()}
+        return {**_DEAD_PEER, "row_factory": dict_row, **secret}
+
     pool: Pool = AsyncConnectionPool(
         dsn,
         connection_class=AsyncConnection[DictRow],
-        kwargs={**_DEAD_PEER, "row_factory": dict_row},
+        kwargs=arguments,
         configure=_configure,
         # A round trip per transaction: what died in the pool fails nobody's request or batch.
         check=AsyncConnectionPool.check_connection,

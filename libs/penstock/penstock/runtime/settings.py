@@ -29,11 +29,13 @@ class AuroraSettings(BaseModel):
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
     dsn: SecretStr
-    """Address, user and password, as libpq writes them."""
+    """Address, user and, unless IAM lets us in, password, as libpq writes them."""
     pool_size: Annotated[int, Field(ge=1, le=64)] = 4
     """Connections that a process holds at most."""
     connect_timeout_seconds: float = 5.0
     """How long opening a connection may take."""
+    iam: bool = False
+    """Whether each connection gets a token of IAM for its password, as in AWS."""
 
 
 class OidcSettings(BaseModel):

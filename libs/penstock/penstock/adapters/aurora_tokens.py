@@ -1,0 +1,47 @@
+"""Aurora entered without a password of its own: IAM vouches for the service."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from psycopg.conninfo import conninfo_to_dict
+
+from penstock.adapters.aurora import Pool, open_pool
+from penstock.adapters.aws import AwsClients
+
+_POSTGRES_PORT = 5432
+
+
+@asynccontextmanager
+async def open_aurora(
+    clients: AwsClients, dsn: str, size: int, *, iam: bool
+) -> AsyncIterator[Pool]:
+    """Own a pool; with `iam` each connection gets a token in place of the password."""
+    if not iam:
+        async with open_pool(dsn, size) as pool:
+            yield pool
+        return
+    tokens = AuroraTokens(await clients.client("rds"), dsn)
+    async with open_pool(dsn, size, password=tokens.token) as pool:
+        yield pool
+
+
+class AuroraTokens:
+    """Tokens for the place and user of a DSN. They open connections for 15 min, and none closes
+    when that is over.
+    """
+
+    def __init__(self, client: Any, dsn: str) -> None:
+        """Keep whom the tokens are for."""
+        told = conninfo_to_dict(dsn)
+        self._client = client
+        self._host = str(told["host"])
+        self._port = int(told.get("port") or _POSTGRES_PORT)
+        self._user = str(told["user"])
+
+    async def token(self) -> str:
+        """Sign a token; nobody is asked but, now and then, for the task's own credentials."""
+        token: str = await self._client.generate_db_auth_token(
+            DBHostname=self._host, Port=self._port, DBUsername=self._user
+        )
+        return token
