@@ -1,6 +1,7 @@
 """Every port: what the core asks of the outside world, as Protocols named for their role."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence, Set
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
@@ -257,4 +258,14 @@ class Sink(Protocol):
 
     async def read(self, identities: Sequence[tuple[str, str, int, str]]) -> list[Prediction]:
         """Answer from the read view that analysts use: at most one per identity."""
+        ...
+
+
+class TaskProtection(Protocol):
+    """Has the platform spare this task while it works on something long."""
+
+    def held(self) -> AbstractAsyncContextManager[None]:
+        """Be spared until the block ends; blocks may overlap. It never fails: what cannot be
+        spared is done again after a redelivery.
+        """
         ...

@@ -11,15 +11,18 @@ from penstock.adapters.dynamodb import DynamoStore
 from penstock.adapters.s3 import S3ObjectStore
 from penstock.adapters.sqs import open_receiver
 from penstock.adapters.state_machine import TaskTokens
+from penstock.adapters.task_protection import AGENT_VARIABLE, open_task_protection
 from penstock.channels.prepare import CHANNEL
 from penstock.model_type import ModelType
 from penstock.plugins import discover
+from penstock.ports import Delivery, TaskProtection
 from penstock.resources import DATASETS, TRAINING, physical_name
+from penstock.runtime.consumer import Handle
 from penstock.runtime.lifecycle import run_service
 from penstock.runtime.logging import configure_logging
 from penstock.runtime.settings import ConsumerSettings
 from penstock.source_settings import SourceStore
-from pydantic import Field
+from pydantic import AliasChoices, Field
 from pydantic_settings import SettingsConfigDict
 
 from training_orchestrator.datasets_store import DatasetsStore
@@ -47,6 +50,10 @@ class PreparerSettings(ConsumerSettings):
     """Folder for what does not fit into memory; the system's own otherwise."""
     heartbeat_seconds: Annotated[float, Field(gt=0)] = 15.0
     """How often the state machine hears that the work goes on."""
+    agent_uri: Annotated[
+        str | None, Field(validation_alias=AliasChoices("agent_uri", AGENT_VARIABLE))
+    ] = None
+    """Where ECS is asked to spare the task; ECS itself sets it."""
     attempts: Annotated[int, Field(ge=1, le=10)] = 3
     """Receives of an order after which a process that died fails the job."""
 
@@ -86,7 +93,8 @@ async def _start(settings: PreparerSettings, process: Process) -> None:
         dead_letter_queue=physical_name(settings.name_prefix, queue.dead_letter_name),
     )
     await process.consume(
-        queue, receiver, preparer.handle, settings=settings, concurrency=settings.concurrency,
+        queue, receiver, _spared(preparer.handle, open_task_protection(settings.agent_uri)),
+        settings=settings, concurrency=settings.concurrency,
         trace_of=job_trace_in,
     )  # fmt: skip
 
@@ -94,6 +102,16 @@ async def _start(settings: PreparerSettings, process: Process) -> None:
         await store.get(DATASETS.name, {"dataset_id": "-"})
 
     process.checks["dynamodb"] = tables_answer
+
+
+def _spared(handle: Handle, protection: TaskProtection) -> Handle:
+    """A dataset takes minutes: scale-in and deployments shall end other tasks."""
+
+    async def handle_spared(delivery: Delivery) -> None:
+        async with protection.held():
+            await handle(delivery)
+
+    return handle_spared
 
 
 def main() -> None:
