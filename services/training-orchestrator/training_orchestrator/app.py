@@ -134,8 +134,8 @@ async def _workbench(settings: Settings, clients: AwsClients) -> Workbench:
         model_types=discover(
             model_types, attribute="MODEL_TYPE", kind=ModelType, group="penstock.model_types"
         ),
-        trainings=SageMakerTrainings(sagemaker, settings.role_arn),
-        endpoints=SageMakerEndpoints(sagemaker, settings.role_arn),
+        trainings=SageMakerTrainings(sagemaker, settings.role_arn, key_arn=settings.volume_key_arn),
+        endpoints=SageMakerEndpoints(sagemaker, settings.role_arn, key_arn=settings.volume_key_arn),
         models=await open_model_host(clients),
         objects=S3ObjectStore(await clients.s3(), bucket),
         bucket=bucket,

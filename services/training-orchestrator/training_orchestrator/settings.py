@@ -27,6 +27,8 @@ class Settings(ConsumerSettings):
     """Create and update the state machine at start; by default on one machine: in AWS CDK does."""
     role_arn: str = "arn:aws:iam::000000000000:role/penstock-training"
     """Role that trainings, models and a managed state machine act in."""
+    volume_key_arn: str | None = None
+    """KMS key of the volumes of trainings and endpoints, and of artefacts; AWS's own by default."""
     images: dict[str, str] = Field(default_factory=dict)
     """Image by algorithm where it is not the model type's own, as in an account's registry."""
     instance_types: dict[str, float] = Field(default_factory=lambda: dict(_DOLLARS_PER_HOUR))

@@ -5,6 +5,7 @@ AWS does not promise the texts, so whoever makes something looks for its name fi
 it was refused.
 """
 
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from functools import partial
@@ -25,6 +26,7 @@ from penstock.domain.time import SECOND, Micros, to_micros
 T = TypeVar("T")
 _Call = Callable[[], Awaitable[Any]]
 
+_OWN_DISKS = re.compile(r"^ml\.(?:[a-z]+\d+[a-z]*d[a-z]*|g[456]|p[3-6]d?[a-z]*|trn\d|inf\d)\.")
 _MISSING = frozenset({"ValidationException", "ResourceNotFound"})
 _REFUSED = frozenset(
     {"ValidationException", "ResourceInUse", "ResourceLimitExceeded", "ConflictException"}
@@ -34,15 +36,18 @@ _REFUSED = frozenset(
 class SageMakerTrainings:
     """Training jobs."""
 
-    def __init__(self, client: Any, role_arn: str) -> None:
-        """Keep the role that a training acts in."""
+    def __init__(self, client: Any, role_arn: str, *, key_arn: str | None = None) -> None:
+        """Keep the role that a training acts in, and the key of its volumes and artefacts."""
         self._client = client
         self._role_arn = role_arn
+        self._key_arn = key_arn
 
     async def start(self, order: TrainingOrder) -> None:
         """Start a training; raise Conflict where its name is in use, InvalidInput if refused."""
         try:
-            await self._client.create_training_job(**_training_request(order, self._role_arn))
+            await self._client.create_training_job(
+                **_training_request(order, self._role_arn, self._key_arn)
+            )
         except AWS_ERRORS as error:
             if error_code(error) == "ResourceInUse":
                 raise Conflict(f"training {order.name} exists already") from error
@@ -65,10 +70,11 @@ class SageMakerTrainings:
 class SageMakerEndpoints:
     """Models, endpoint configurations and endpoints."""
 
-    def __init__(self, client: Any, role_arn: str) -> None:
-        """Keep the role that a model acts in."""
+    def __init__(self, client: Any, role_arn: str, *, key_arn: str | None = None) -> None:
+        """Keep the role that a model acts in, and the key of its instances' volumes."""
         self._client = client
         self._role_arn = role_arn
+        self._key_arn = key_arn
 
     async def ensure_model(self, name: str, *, image: str, artefact: str) -> None:
         """Make a model of an artefact; one of that name is adopted."""
@@ -91,6 +97,7 @@ class SageMakerEndpoints:
                 self._client.create_endpoint_config,
                 EndpointConfigName=name,
                 ProductionVariants=[_variant_request(variant) for variant in variants],
+                **_volume_key(self._key_arn, [one.instance_type for one in variants], "KmsKeyId"),
             ),
             f"making endpoint configuration {name}",
         )
@@ -135,7 +142,16 @@ class SageMakerEndpoints:
         await _gone(self._client.delete_model(ModelName=name))
 
 
-def _training_request(order: TrainingOrder, role_arn: str) -> dict[str, Any]:
+def _volume_key(key_arn: str | None, instance_types: Sequence[str], name: str) -> dict[str, str]:
+    """Name the key of the volumes. Instances with disks of their own refuse one: their disks are
+    encrypted by the machine itself.
+    """
+    if key_arn is None or any(_OWN_DISKS.search(one) for one in instance_types):
+        return {}
+    return {name: key_arn}
+
+
+def _training_request(order: TrainingOrder, role_arn: str, key_arn: str | None) -> dict[str, Any]:
     return {
         "TrainingJobName": order.name,
         "RoleArn": role_arn,
@@ -161,11 +177,15 @@ def _training_request(order: TrainingOrder, role_arn: str) -> dict[str, Any]:
             }
             for channel in order.channels
         ],
-        "OutputDataConfig": {"S3OutputPath": order.output_uri},
+        "OutputDataConfig": {
+            "S3OutputPath": order.output_uri,
+            **({"KmsKeyId": key_arn} if key_arn else {}),
+        },
         "ResourceConfig": {
             "InstanceType": order.instance_type,
             "InstanceCount": order.instance_count,
             "VolumeSizeInGB": order.volume_gb,
+            **_volume_key(key_arn, [order.instance_type], "VolumeKmsKeyId"),
         },
         "StoppingCondition": {"MaxRuntimeInSeconds": order.max_runtime // SECOND},
         "Tags": [{"Key": key, "Value": value} for key, value in order.tags.items()],
