@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from aws_cdk import Aws
 from aws_cdk import aws_iam as iam
@@ -9,7 +10,7 @@ from penstock.resources import physical_name
 
 from penstock_infra.grants import Grant, Kind
 
-_KEY_USERS = ("sqs", "sns", "s3", "dynamodb", "secretsmanager")
+_KEY_USERS = ("sqs", "sns", "s3", "dynamodb", "secretsmanager", "sagemaker", "ecr")
 """Services through which a role may use the customer key."""
 
 
@@ -88,8 +89,8 @@ def statements(grants: Sequence[Grant], names: Names, key_arn: str) -> list[iam.
     made = [
         iam.PolicyStatement(
             actions=list(grant.actions),
-            resources=names.arns(grant.kind, grant.names),
-            conditions=_PASSED_TO_SAGEMAKER if grant.kind == "role" else None,
+            resources=[key_arn] if grant.kind == "key" else names.arns(grant.kind, grant.names),
+            conditions=_CONDITIONS.get(grant.kind),
         )
         for grant in grants
     ]
@@ -97,7 +98,13 @@ def statements(grants: Sequence[Grant], names: Names, key_arn: str) -> list[iam.
     return [*made, use_of_key(key_arn, has_tables=has_tables)]
 
 
-_PASSED_TO_SAGEMAKER = {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
+_CONDITIONS: Mapping[Kind, Mapping[str, Any]] = {
+    "role": {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}},
+    "key": {
+        "Bool": {"kms:GrantIsForAWSResource": "true"},
+        "StringEquals": {"kms:ViaService": [f"sagemaker.{Aws.REGION}.amazonaws.com"]},
+    },
+}
 
 
 def use_of_key(

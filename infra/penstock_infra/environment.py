@@ -8,6 +8,7 @@ from aws_cdk import Aws
 from penstock.command import Command
 
 from penstock_infra.config import Deployment
+from penstock_infra.constructs.collector import TRACES_ADDRESS
 
 EVERYWHERE = "0.0.0.0"  # noqa: S104 -- in a task of its own, behind its security group
 WORK_FOLDER = "/tmp"  # noqa: S108 -- a volume of the task: its root cannot be written
@@ -39,6 +40,8 @@ def variables(command: Command, deployment: Deployment, facts: Facts) -> dict[st
         f"{prefix}_PORT": str(command.port),
         f"{prefix}_DRAIN_SECONDS": str(command.stop_seconds - _AFTER_DRAIN_SECONDS),
     }
+    if deployment.traces:
+        told["OTEL_EXPORTER_OTLP_ENDPOINT"] = TRACES_ADDRESS
     if command.uses_aurora:
         told[f"{prefix}_AURORA__DSN"] = facts.aurora_dsn
         told[f"{prefix}_AURORA__IAM"] = "true"
@@ -66,6 +69,9 @@ def _of_command(command: Command, deployment: Deployment, facts: Facts) -> dict[
                 "TRAINING_PREPARER_MEMORY_MB": str(memory),
                 "TRAINING_PREPARER_WORK_DIR": WORK_FOLDER,
             }
+        case "console":
+            # It waits for all dead-letter queues at once; 20 s would leave no time to stop in.
+            return {"CONSOLE_DEAD_LETTER_WAIT_SECONDS": "10"}
         case "results-writer":
             return _sinks(deployment)
         case _:

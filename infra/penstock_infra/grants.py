@@ -10,9 +10,10 @@ from penstock.resources import Bucket, Table
 Kind = Literal[
     "topic", "queue", "table", "index", "bucket", "objects", "secret", "machine", "execution",
     "endpoint", "endpoint-config", "model", "training-job", "training-log-group", "training-logs",
-    "endpoint-logs", "task", "database-user", "repository", "role", "anything",
+    "endpoint-logs", "task", "database-user", "repository", "role", "key", "anything",
 ]  # fmt: skip
-"""`objects` is `bucket/key prefix`, `index` is `table/index`, `anything` has no resource in IAM."""
+"""`objects` is `bucket/key prefix`, `index` is `table/index`, `anything` has no resource in IAM,
+`key` is the customer key for volumes that SageMaker makes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,4 +87,6 @@ START_TRAINING = (
     Grant(("states:DescribeExecution",), "execution", ("training",)),
 )
 ENTER_AURORA = Grant(("rds-db:connect",), "database-user", ("penstock_service",))
-SPARE_TASK = Grant(("ecs:GetTaskProtection", "ecs:UpdateTaskProtection"), "task", ("*",))
+SPARE_TASK = Grant(("ecs:UpdateTaskProtection",), "task", ("*",))
+ENCRYPT_VOLUMES = Grant(("kms:CreateGrant", "kms:DescribeKey"), "key", ("volumes",))
+"""SageMaker makes disks under the key in the name of whoever starts a training or an endpoint."""

@@ -32,6 +32,7 @@ from penstock.resources import (
 )
 
 from penstock_infra.grants import (
+    ENCRYPT_VOLUMES,
     ENTER_AURORA,
     SPARE_TASK,
     START_TRAINING,
@@ -113,6 +114,7 @@ _SAGEMAKER = (
         "endpoint", ("*",),
     ),
     Grant(("iam:PassRole",), "role", ("sagemaker",)),
+    ENCRYPT_VOLUMES,
     Grant(("logs:DescribeLogStreams",), "training-log-group", ("TrainingJobs",)),
     Grant(("logs:GetLogEvents",), "training-logs", ("*",)),
 )  # fmt: skip
@@ -203,6 +205,7 @@ STATE_MACHINE_GRANTS: tuple[Grant, ...] = (
 """What the state machine does itself; everything else it asks of commands."""
 
 SAGEMAKER_GRANTS: tuple[Grant, ...] = (
+    ENCRYPT_VOLUMES,
     *objects(TRAINING, {"datasets": ("Get",), "models": ("Get", "Put")}),
     Grant(
         ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"),

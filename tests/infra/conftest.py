@@ -3,7 +3,7 @@
 import pytest
 
 from tests.infra.everything import make_everything
-from tests.infra.synthesis import Synthesized, make_deployment, synthesize
+from tests.infra.synthesis import FULL, Synthesized, make_deployment, synthesize
 
 
 @pytest.fixture(scope="session")
@@ -22,3 +22,9 @@ def dev(tmp_path_factory: pytest.TempPathFactory) -> Synthesized:
 def everything(tmp_path_factory: pytest.TempPathFactory) -> Synthesized:
     """The deployment `prod` with every switch on."""
     return synthesize(make_everything(), tmp_path_factory.mktemp("everything"), with_nag=True)
+
+
+@pytest.fixture(scope="session")
+def full(tmp_path_factory: pytest.TempPathFactory) -> Synthesized:
+    """`prod` in an account's own network, with all that a deployment may bring of its own."""
+    return synthesize(make_deployment("prod", **FULL), tmp_path_factory.mktemp("full"))

@@ -15,6 +15,35 @@ from cdk_nag import AwsSolutionsChecks  # noqa: E402
 from penstock_infra.app import Stacks, add_stacks, new_app  # noqa: E402
 from penstock_infra.config import Deployment, load  # noqa: E402
 
+KEY = "arn:aws:kms:eu-west-1:111122223333:key/0f1e2d3c"
+BOUNDARY = "arn:aws:iam::111122223333:policy/boundary"
+FULL: Mapping[str, Any] = {
+    "network": {
+        "vpc_id": "vpc-0123abcd",
+        "cidr": "10.9.0.0/16",
+        "availability_zones": ["a", "b", "c"],
+        "private_subnets": ["subnet-0a1", "subnet-0b2", "subnet-0c3"],
+        "public_subnets": ["subnet-1a1", "subnet-1b2", "subnet-1c3"],
+        "private_route_tables": ["rtb-0a1", "rtb-0b2", "rtb-0c3"],
+    },
+    "egress": "proxy",
+    "proxy_url": "http://proxy.acme.example:3128",
+    "proxy_cidr": "10.9.0.0/24",
+    "key_arn": KEY,
+    "permissions_boundary_arn": BOUNDARY,
+    "domain_name": "penstock.acme.example",
+    "snowflake": {"account": "acme-eu", "user": "PENSTOCK", "warehouse": "LOADING"},
+    "readers": [
+        {
+            "name": "plant-one",
+            "principal_arns": ["arn:aws:iam::111122223333:role/analysts"],
+            "lake": ["predictions/"],
+        }
+    ],
+    "github_repository": "acme/plants",
+    "private_source_cidrs": ["10.20.0.0/16"],
+}
+"""What an account may bring of its own, all of it at once."""
 CERTIFICATE = "arn:aws:acm:eu-west-1:111122223333:certificate/0f1e2d3c"
 
 

@@ -13,10 +13,10 @@ from penstock.domain.scaling import (
     OUT_COOLDOWN_MINUTES,
     cloudwatch_expression,
 )
+from penstock.metrics import CLOUDWATCH_NAMESPACE, SERVICE_DIMENSION
 from penstock.resources import physical_name
 
 from penstock_infra.config import Deployment
-from penstock_infra.constructs.collector import NAMESPACE
 from penstock_infra.constructs.command_service import CommandService, least_tasks, most_tasks
 
 _Metric: TypeAlias = scaling.CfnScalingPolicy.TargetTrackingMetricDataQueryProperty
@@ -79,14 +79,14 @@ class Autoscaling(Construct):
         prefix, command = self._deployment.name_prefix, self._made.command.name
         of_queue = {"QueueName": physical_name(prefix, queue.name)}
         of_service = {"ClusterName": prefix, "ServiceName": command}
-        sqs, insights, ours = "AWS/SQS", "ECS/ContainerInsights", f"{NAMESPACE}/{prefix}"
+        sqs, insights = "AWS/SQS", "ECS/ContainerInsights"
         return [
             _input("visible", sqs, "ApproximateNumberOfMessagesVisible", of_queue),
             _input("in_flight", sqs, "ApproximateNumberOfMessagesNotVisible", of_queue),
             _input("tasks", insights, "RunningTaskCount", of_service),
             _input(
-                "paused", ours, "penstock_consumer_paused",
-                {"service": command, "queue": queue.name},
+                "paused", CLOUDWATCH_NAMESPACE, "penstock_consumer_paused",
+                {SERVICE_DIMENSION: command, "queue": queue.name},
             ),
         ]  # fmt: skip
 

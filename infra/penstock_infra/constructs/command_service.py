@@ -124,8 +124,8 @@ class CommandService(Construct):
             add_collector(
                 task,
                 command,
-                around.deployment,
                 image=around.registry.image_uri(COLLECTOR),
+                metrics_group=log_path(around.deployment, "metrics"),
                 logs=self._log_driver("collector"),
             )
         return task
