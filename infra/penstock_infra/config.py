@@ -153,8 +153,8 @@ class Deployment(Part):
         if self.egress == "privatelink" and self.snowflake_endpoint_service is None:
             raise ValueError("egress = 'privatelink' needs snowflake_endpoint_service")
         if fault := fault_of(
-            extras=self.extras, devices=self.devices, analytics=self.analytics,
-            domain_name=self.domain_name, internal=self.internal,
+            extras=self.extras, devices=self.devices, analytics=self.analytics, alarms=self.alarms,
+            domain_name=self.domain_name, internal=self.internal, traces=self.traces,
         ):  # fmt: skip
             raise ValueError(fault)
         if self.certificate_arn is None:

@@ -5,9 +5,13 @@ from typing import TYPE_CHECKING
 from aws_cdk import Tags
 from penstock.resources import LATEST
 
+from penstock_infra.alarm_rule import Watched
+from penstock_infra.constructs.alarms import Alarms
 from penstock_infra.constructs.athena import Athena
 from penstock_infra.constructs.catalog import Catalog
+from penstock_infra.constructs.command_service import least_tasks
 from penstock_infra.constructs.crawler import Crawler
+from penstock_infra.constructs.dashboard import Dashboard
 from penstock_infra.constructs.delivery import Delivery
 from penstock_infra.constructs.device_ingest import KEY_TAG, DeviceIngest
 from penstock_infra.constructs.devices import Devices
@@ -34,6 +38,33 @@ def add_to_data(stack: "DataStack") -> None:
 
 def add_to_services(stack: "ServicesStack") -> None:
     """Add what watches or shows, after everything else of the stack is there."""
+    switches, watched = stack.deployment.extras, _watched(stack)
+    alarms = (
+        Alarms(
+            stack, "alarms", deployment=stack.deployment, key=stack.data.key, watched=watched
+        )
+        if switches.alarms
+        else None
+    )  # fmt: skip
+    if switches.dashboard:
+        Dashboard(
+            stack, "dashboard", deployment=stack.deployment, watched=watched, alarms=alarms
+        )  # fmt: skip
+
+
+def _watched(stack: "ServicesStack") -> Watched:
+    balancer = stack.load_balancer
+    return Watched(
+        balancer=balancer.balancer.load_balancer_full_name,
+        targets={
+            command: group.target_group_full_name for command, group in balancer.targets.items()
+        },
+        machine_arn=stack.machine.machine.state_machine_arn,
+        least_tasks={
+            name: least_tasks(made.command, stack.deployment)
+            for name, made in stack.services.items()
+        },
+    )
 
 
 def _add_analytics(stack: "DataStack") -> Catalog | None:

@@ -109,8 +109,10 @@ def fault_of(
     extras: Extras,
     devices: Devices,
     analytics: Analytics,
+    alarms: Alarms,
     domain_name: str | None,
     internal: bool,
+    traces: bool,
 ) -> str | None:
     """Say what of the extras does not fit the rest of the file; None where all fits."""
     if devices.gateway_key_secret_arn is not None and (domain_name is None or internal):
@@ -122,4 +124,6 @@ def fault_of(
         return "extras.spark_prepare needs analytics.spark_script"
     if extras.quicksight and analytics.quicksight_principal_arn is None:
         return "extras.quicksight needs analytics.quicksight_principal_arn"
+    if alarms.silent_minutes is not None and not traces:
+        return "alarms.silent_minutes needs traces = true: the collector brings what is counted"
     return None

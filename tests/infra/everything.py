@@ -14,6 +14,7 @@ RUNBOOK = "https://github.com/acme/penstock/blob/main/docs/operations.md"
 
 SETTINGS: dict[str, Any] = {
     "domain_name": "penstock.example.com",
+    "snowflake": {"account": "acme-eu", "user": "PENSTOCK"},
     "extras": dict.fromkeys(Extras.model_fields, True),
     "devices": {"gateway_key_secret_arn": GATEWAY_KEY, "requests_per_second": 40},
     "delivery": {"buffer_seconds": 120, "buffer_mib": 128, "transform_arn": TRANSFORM},

@@ -54,11 +54,17 @@ Unit = Literal["Count", "Seconds", "Bytes", "None"]
 """As CloudWatch writes them; `None` is a claim, 0 or 1."""
 
 CLOUDWATCH_NAMESPACE = "Penstock"
-"""Where a deployment's collector puts them."""
+"""Where the collectors of all deployments put them; see `cloudwatch_namespace`."""
 SERVICE_DIMENSION = "service"
 """The first dimension of every metric in CloudWatch: the command that shows it."""
 
 _EXPOSED_PREFIX = "penstock_"
+
+
+def cloudwatch_namespace(prefix: str) -> str:
+    """Where one deployment's collector puts them: two in one account must not be added up."""
+    return f"{CLOUDWATCH_NAMESPACE}/{prefix}"
+
 
 INGEST_API, WORKER, WRITER = "ingest-api", "inference-worker", "results-writer"
 ORCHESTRATOR, FETCHER, PREPARER = "training-orchestrator", "training-fetcher", "training-preparer"

@@ -133,8 +133,8 @@ PROBLEMS: tuple[Problem, ...] = (
     ),
     Problem(
         "PS-SINK-STALLED", "critical",
-        "A sink does not answer or is behind; its predictions are safe in its queue, and no other"
-        " sink is held up.",
+        "A sink does not answer or is behind; what it has to write is safe in its queue, and no"
+        " other sink is held up.",
         "See whether the place behind the sink is up and lets us in, then what the writer's log"
         " says of its last write.",
     ),

@@ -36,6 +36,7 @@ def make(**changes: Any) -> Deployment:
         ),
         ({"delivery": {"buffer_mib": 32}}, "delivery.buffer_mib"),
         ({"alarms": {"runbook_url": "http://runbook.example.com"}}, "alarms.runbook_url"),
+        ({"alarms": {"silent_minutes": 15}, "traces": False}, "needs traces = true"),
         ({"alarms": {"ring_tone": "loud"}}, "alarms.ring_tone"),
     ],
 )
