@@ -112,3 +112,46 @@ def test_dev_has_a_dashboard_and_no_alarms(dev: Synthesized) -> None:
     assert not alarms_of(dev)
     assert not [t for t in dev.resources("AWS::SNS::Topic").values() if "alarms" in as_text(t)]
     assert dev.resources("AWS::CloudWatch::Dashboard")
+
+
+def collectors_of(synthesized: Synthesized) -> dict[str, Any]:
+    """Configuration of the collector beside each command."""
+    found = {}
+    for task in synthesized.resources("AWS::ECS::TaskDefinition").values():
+        for container in task["Properties"]["ContainerDefinitions"]:
+            if container["Name"] == "collector":
+                name = task["Properties"]["Family"].removeprefix(f"{PREFIX}-")
+                (told,) = (
+                    one["Value"]
+                    for one in container["Environment"]
+                    if one["Name"] == "AOT_CONFIG_CONTENT"
+                )
+                found[name] = json.loads(as_text(told))["exporters"]["awsemf"]
+    return found
+
+
+def measured_of_ours(alarms: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    plain = [alarm for alarm in alarms if "MetricName" in alarm]
+    inputs = [
+        query["MetricStat"]["Metric"]
+        for alarm in alarms
+        for query in alarm.get("Metrics", [])
+        if "MetricStat" in query
+    ]
+    return [one for one in plain + inputs if one["Namespace"].startswith("Penstock")]
+
+
+def test_what_alarms_watch_of_ours_is_what_collectors_send(everything: Synthesized) -> None:
+    collectors = collectors_of(everything)
+    watched = measured_of_ours(alarms_of(everything))
+    assert watched
+    for one in watched:
+        dimensions = {dimension["Name"]: dimension["Value"] for dimension in one["Dimensions"]}
+        sent = collectors[dimensions["service"]]
+        assert one["Namespace"] == sent["namespace"]
+        kept = [
+            declared["dimensions"]
+            for declared in sent["metric_declarations"]
+            if f"^{one['MetricName']}$" in declared["metric_name_selectors"]
+        ]
+        assert list(dimensions) in kept[0]

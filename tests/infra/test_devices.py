@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from penstock_client.devices.kit import Device
 from penstock_infra.glue_tables import DEVICE_MESSAGES
 
 from tests.infra.everything import GATEWAY_KEY, TRANSFORM
@@ -184,3 +185,18 @@ def test_firehose_writes_its_folder_and_its_errors_alone(
         f"arn:<AWS::Partition>:s3:::{PREFIX}-lake/{root}/*",
         f"arn:<AWS::Partition>:s3:::{PREFIX}-lake/errors/{root}/*",
     ]
+
+
+def test_a_device_with_our_kit_fits_policy_group_and_rules(everything: Synthesized) -> None:
+    device = Device(
+        thing="station-1", endpoint="a1b2-ats.iot.eu-west-1.amazonaws.com", prefix=PREFIX
+    )
+    (policy,) = properties(everything, "AWS::IoT::Policy", "PolicyName")
+    (group,) = properties(everything, "AWS::IoT::ThingGroup", "ThingGroupName")
+    assert (policy["PolicyName"], group["ThingGroupName"]) == (device.policy, device.thing_group)
+    _, publish = statements_of(policy["PolicyDocument"])
+    allowed = as_text(publish["Resource"]).partition(":topic/")[2]
+    assert allowed.replace(THING, device.thing) == device.topic
+    for rule in properties(everything, "AWS::IoT::TopicRule", "RuleName"):
+        wanted = rule["TopicRulePayload"]["Sql"].rpartition("'")[0].rpartition("'")[2]
+        assert wanted.replace("+", device.thing) == device.topic

@@ -13,7 +13,7 @@ from penstock.domain.scaling import (
     OUT_COOLDOWN_MINUTES,
     cloudwatch_expression,
 )
-from penstock.metrics import CLOUDWATCH_NAMESPACE, SERVICE_DIMENSION
+from penstock.metrics import SERVICE_DIMENSION, cloudwatch_namespace
 from penstock.resources import physical_name
 
 from penstock_infra.config import Deployment
@@ -85,7 +85,7 @@ class Autoscaling(Construct):
             _input("in_flight", sqs, "ApproximateNumberOfMessagesNotVisible", of_queue),
             _input("tasks", insights, "RunningTaskCount", of_service),
             _input(
-                "paused", CLOUDWATCH_NAMESPACE, "penstock_consumer_paused",
+                "paused", cloudwatch_namespace(prefix), "penstock_consumer_paused",
                 {SERVICE_DIMENSION: command, "queue": queue.name},
             ),
         ]  # fmt: skip

@@ -19,6 +19,7 @@ def add_collector(
     command: Command,
     *,
     image: str,
+    prefix: str,
     metrics_group: str,
     logs: ecs.LogDriver,
 ) -> None:
@@ -28,14 +29,14 @@ def add_collector(
         image=ecs.ContainerImage.from_registry(image),
         essential=False,
         memory_limit_mib=SIZE_MIB,
-        environment={"AOT_CONFIG_CONTENT": configuration(command, metrics_group)},
+        environment={"AOT_CONFIG_CONTENT": configuration(command, prefix, metrics_group)},
         logging=logs,
         readonly_root_filesystem=True,
         user="10001:10001",
     )
 
 
-def configuration(command: Command, metrics_group: str) -> str:
+def configuration(command: Command, prefix: str, metrics_group: str) -> str:
     """Fill the collector's configuration, without its comments: a task definition has 64 KiB.
 
     Its places are filled here and not by variables of the container: CloudFormation's linters take
@@ -47,6 +48,7 @@ def configuration(command: Command, metrics_group: str) -> str:
         "PENSTOCK_SERVICE": command.name,
         "PENSTOCK_METRICS_PORT": str(command.port),
         "PENSTOCK_METRICS_LOG_GROUP": metrics_group,
+        "PENSTOCK_NAME_PREFIX": prefix,
     }
     for name, value in places.items():
         text = text.replace(f"${{env:{name}}}", value)

@@ -125,6 +125,7 @@ class CommandService(Construct):
                 task,
                 command,
                 image=around.registry.image_uri(COLLECTOR),
+                prefix=around.deployment.name_prefix,
                 metrics_group=log_path(around.deployment, "metrics"),
                 logs=self._log_driver("collector"),
             )

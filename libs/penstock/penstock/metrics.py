@@ -53,8 +53,6 @@ Kind = Literal["counter", "histogram", "gauge"]
 Unit = Literal["Count", "Seconds", "Bytes", "None"]
 """As CloudWatch writes them; `None` is a claim, 0 or 1."""
 
-CLOUDWATCH_NAMESPACE = "Penstock"
-"""Where the collectors of all deployments put them; see `cloudwatch_namespace`."""
 SERVICE_DIMENSION = "service"
 """The first dimension of every metric in CloudWatch: the command that shows it."""
 
@@ -62,8 +60,8 @@ _EXPOSED_PREFIX = "penstock_"
 
 
 def cloudwatch_namespace(prefix: str) -> str:
-    """Where one deployment's collector puts them: two in one account must not be added up."""
-    return f"{CLOUDWATCH_NAMESPACE}/{prefix}"
+    """Where a deployment's collectors put them: two deployments of one account stay apart."""
+    return f"Penstock/{prefix}"
 
 
 INGEST_API, WORKER, WRITER = "ingest-api", "inference-worker", "results-writer"

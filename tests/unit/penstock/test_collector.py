@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
-from penstock.metrics import CLOUDWATCH_NAMESPACE, METRICS, SERVICE_DIMENSION
+from penstock.metrics import METRICS, SERVICE_DIMENSION, cloudwatch_namespace
 
 PATH = Path(__file__).parents[3] / "infra/collector.yaml"
 
@@ -25,7 +25,7 @@ def test_every_metric_is_declared_with_its_dimensions_and_no_other(configuration
             assert name not in declared
             declared[name] = {tuple(dimensions) for dimensions in declaration["dimensions"]}
     assert declared == {metric.exposed_name: set(metric.dimensions) for metric in METRICS}
-    assert exporter["namespace"] == CLOUDWATCH_NAMESPACE
+    assert exporter["namespace"] == cloudwatch_namespace("${env:PENSTOCK_NAME_PREFIX}")
 
 
 def test_what_is_looked_at_says_which_service_it_is(configuration: Any) -> None:
