@@ -38,7 +38,7 @@ class Names:
     def index_arn(self, name: str) -> str:
         """ARN of an index, `name` being `table/index`."""
         table, _, index = name.partition("/")
-        return _here("dynamodb", f"table/{self.physical(table)}/index/{index}")
+        return here("dynamodb", f"table/{self.physical(table)}/index/{index}")
 
     def objects_arn(self, name: str) -> str:
         """ARN of objects, `name` being `bucket/key prefix`."""
@@ -47,40 +47,41 @@ class Names:
 
     def user_arn(self, user: str) -> str:
         """ARN of a user of Aurora."""
-        return _here("rds-db", f"dbuser:{self.database_id}/{user}")
+        return here("rds-db", f"dbuser:{self.database_id}/{user}")
 
 
-def _here(service: str, resource: str) -> str:
+def here(service: str, resource: str) -> str:
+    """ARN of something of this account and region."""
     return f"arn:{Aws.PARTITION}:{service}:{Aws.REGION}:{Aws.ACCOUNT_ID}:{resource}"
 
 
 _PATTERNS: Mapping[Kind, Callable[[Names, str], str]] = {
-    "topic": lambda names, name: _here("sns", names.physical(name)),
-    "queue": lambda names, name: _here("sqs", names.physical(name)),
-    "table": lambda names, name: _here("dynamodb", f"table/{names.physical(name)}"),
+    "topic": lambda names, name: here("sns", names.physical(name)),
+    "queue": lambda names, name: here("sqs", names.physical(name)),
+    "table": lambda names, name: here("dynamodb", f"table/{names.physical(name)}"),
     "index": Names.index_arn,
     "bucket": lambda names, name: f"arn:{Aws.PARTITION}:s3:::{names.physical(name)}",
     "objects": Names.objects_arn,
-    "secret": lambda _, name: _here("secretsmanager", f"secret:penstock/{name}"),
-    "machine": lambda names, name: _here("states", f"stateMachine:{names.physical(name)}"),
-    "execution": lambda names, name: _here("states", f"execution:{names.physical(name)}:*"),
-    "endpoint": lambda names, name: _here("sagemaker", f"endpoint/{names.physical(name)}"),
-    "endpoint-config": lambda names, name: _here(
+    "secret": lambda _, name: here("secretsmanager", f"secret:penstock/{name}"),
+    "machine": lambda names, name: here("states", f"stateMachine:{names.physical(name)}"),
+    "execution": lambda names, name: here("states", f"execution:{names.physical(name)}:*"),
+    "endpoint": lambda names, name: here("sagemaker", f"endpoint/{names.physical(name)}"),
+    "endpoint-config": lambda names, name: here(
         "sagemaker", f"endpoint-config/{names.physical(name)}"
     ),
-    "model": lambda names, name: _here("sagemaker", f"model/{names.physical(name)}"),
-    "training-job": lambda names, name: _here("sagemaker", f"training-job/{names.physical(name)}"),
+    "model": lambda names, name: here("sagemaker", f"model/{names.physical(name)}"),
+    "training-job": lambda names, name: here("sagemaker", f"training-job/{names.physical(name)}"),
     # SageMaker writes all trainings of an account into one group, a stream each.
-    "training-log-group": lambda _, name: _here("logs", f"log-group:/aws/sagemaker/{name}:*"),
-    "endpoint-logs": lambda names, name: _here(
+    "training-log-group": lambda _, name: here("logs", f"log-group:/aws/sagemaker/{name}:*"),
+    "endpoint-logs": lambda names, name: here(
         "logs", f"log-group:/aws/sagemaker/Endpoints/{names.physical(name)}:*"
     ),
-    "training-logs": lambda names, name: _here(
+    "training-logs": lambda names, name: here(
         "logs", f"log-group:/aws/sagemaker/TrainingJobs:log-stream:{names.physical(name)}"
     ),
-    "task": lambda names, name: _here("ecs", f"task/{names.prefix}/{name}"),
+    "task": lambda names, name: here("ecs", f"task/{names.prefix}/{name}"),
     "database-user": Names.user_arn,
-    "repository": lambda names, name: _here("ecr", f"repository/{names.prefix}/{name}"),
+    "repository": lambda names, name: here("ecr", f"repository/{names.prefix}/{name}"),
 }
 
 
@@ -108,11 +109,15 @@ _CONDITIONS: Mapping[Kind, Mapping[str, Any]] = {
 
 
 def use_of_key(
-    key_arn: str, services: Sequence[str] = _KEY_USERS, *, has_tables: bool = False
+    key_arn: str,
+    services: Sequence[str] = _KEY_USERS,
+    *,
+    has_tables: bool = False,
+    reads_only: bool = False,
 ) -> iam.PolicyStatement:
     """Let a role use the customer key, through services of AWS and not by itself."""
     through = [f"{service}.{Aws.REGION}.amazonaws.com" for service in services]
-    actions = ["kms:Decrypt", "kms:GenerateDataKey"]
+    actions = ["kms:Decrypt"] if reads_only else ["kms:Decrypt", "kms:GenerateDataKey"]
     if has_tables:
         actions += ["kms:Encrypt", "kms:ReEncryptFrom", "kms:ReEncryptTo", "kms:DescribeKey"]
     return iam.PolicyStatement(

@@ -86,7 +86,7 @@ def test_an_analyst_reads_the_tables_folders_and_writes_results_alone(
         for resource in everything.resources("AWS::IAM::ManagedPolicy").values()
         if resource["Properties"].get("ManagedPolicyName", "").endswith("-analyst")
     }
-    by_sid = {one["Sid"]: one for one in statements_of(policies[f"{PREFIX}-analyst"])}
+    by_sid = {one.get("Sid", ""): one for one in statements_of(policies[f"{PREFIX}-analyst"])}
     folders = [as_text(arn) for arn in by_sid["ReadFolders"]["Resource"]]
     assert folders == [
         f"arn:<AWS::Partition>:s3:::{PREFIX}-{bucket}/{root}/*"

@@ -25,7 +25,7 @@ def statements_of_role(synthesized: Synthesized, name: str) -> dict[str, dict[st
     for one in synthesized.resources("AWS::IAM::Role").values():
         if one["Properties"].get("RoleName") == f"{PREFIX}-{name}":
             (inline,) = one["Properties"]["Policies"]
-            return {s["Sid"]: dict(s) for s in statements_of(inline["PolicyDocument"])}
+            return {s.get("Sid", ""): dict(s) for s in statements_of(inline["PolicyDocument"])}
     raise AssertionError(f"no role {name}")
 
 

@@ -13,8 +13,8 @@ from penstock.resources import physical_name
 
 from penstock_infra import alarms_of_flow, alarms_of_platform
 from penstock_infra.alarm_rule import Rule, Watched, told
+from penstock_infra.arns import here
 from penstock_infra.config import Deployment
-from penstock_infra.constructs.lake_readers import here
 from penstock_infra.measures import Formula, Measure
 
 SEVERITIES: tuple[Severity, ...] = ("critical", "warning")

@@ -8,9 +8,10 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 from penstock.resources import physical_name
 
+from penstock_infra.arns import use_of_key
 from penstock_infra.config import Deployment
 from penstock_infra.constructs.catalog import Catalog
-from penstock_infra.constructs.lake_readers import RESULTS, ask_athena, read_lake, use_of_key
+from penstock_infra.constructs.lake_readers import RESULTS, ask_athena, read_lake
 from penstock_infra.queries import named_queries
 
 _GIB = 1024**3

@@ -1,6 +1,6 @@
 """How many tasks run: by CPU or by the backlog of each queue, see `penstock.domain.scaling`."""
 
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 from aws_cdk import Duration
 from aws_cdk import aws_applicationautoscaling as scaling
@@ -110,5 +110,5 @@ def _result(expression: str) -> _Metric:
 
 
 def _scalable_target_id(target: ecs.ScalableTaskCount) -> str:
-    found = target.node.find_child("Target")
-    return str(found.scalable_target_id)
+    found = cast(scaling.ScalableTarget, target.node.find_child("Target"))
+    return found.scalable_target_id

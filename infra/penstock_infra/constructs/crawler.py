@@ -7,8 +7,9 @@ from aws_cdk import aws_kms as kms
 from constructs import Construct
 from penstock.resources import TRAINING, physical_name
 
+from penstock_infra.arns import here, use_of_key
 from penstock_infra.constructs.glue_security import encrypt_glue_logs, secured, write_glue_logs
-from penstock_infra.constructs.lake_readers import READ_ONLY, bucket_arn, here, use_of_key
+from penstock_infra.constructs.lake_readers import bucket_arn
 from penstock_infra.constructs.service_role import service_role
 from penstock_infra.glue_tables import database_name
 
@@ -63,7 +64,7 @@ class Crawler(Construct):
                 ],
             ),
             write_glue_logs("crawlers"),
-            use_of_key(key.key_arn, ("s3",), READ_ONLY),
+            use_of_key(key.key_arn, ("s3",), reads_only=True),
             encrypt_glue_logs(key.key_arn),
         ]  # fmt: skip
 

@@ -12,7 +12,7 @@ from aws_cdk import aws_pipes as pipes
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from penstock_infra.constructs.lake_readers import use_of_key
+from penstock_infra.arns import use_of_key
 from penstock_infra.constructs.service_role import service_role
 
 KEY_HEADER = "X-API-Key"
@@ -109,5 +109,5 @@ def _statements(
             actions=["events:InvokeApiDestination"],
             resources=[destination.attr_arn],
         ),
-        use_of_key(key.key_arn, ("sqs",), ("kms:Decrypt",)),
+        use_of_key(key.key_arn, ("sqs",), reads_only=True),
     ]

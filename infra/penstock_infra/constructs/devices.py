@@ -15,7 +15,7 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 from penstock.resources import physical_name
 
-from penstock_infra.constructs.lake_readers import here, use_of_key
+from penstock_infra.arns import here, use_of_key
 from penstock_infra.constructs.service_role import service_role
 
 _SQL_VERSION = "2016-03-23"

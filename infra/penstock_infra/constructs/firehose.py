@@ -7,8 +7,9 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 from penstock.resources import LAKE
 
+from penstock_infra.arns import use_of_key
 from penstock_infra.config import Deployment
-from penstock_infra.constructs.lake_readers import bucket_arn, use_of_key
+from penstock_infra.constructs.lake_readers import bucket_arn
 from penstock_infra.constructs.log_groups import log_group, log_path
 
 ERRORS = "errors"

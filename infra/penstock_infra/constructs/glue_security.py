@@ -5,7 +5,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from constructs import Construct
 
-from penstock_infra.constructs.lake_readers import here
+from penstock_infra.arns import here
 
 
 def secured(scope: Construct, *, prefix: str, key: kms.IKey) -> str:

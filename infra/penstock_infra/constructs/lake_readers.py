@@ -6,36 +6,17 @@ from aws_cdk import Aws
 from aws_cdk import aws_iam as iam
 from penstock.resources import physical_name
 
+from penstock_infra.arns import here
 from penstock_infra.glue_tables import TABLES, database_name
 from penstock_infra.queries import V_LIVE
 
 RESULTS = "athena-results"
 """Bucket of what queries found."""
-READ_ONLY = ("kms:Decrypt", "kms:DescribeKey")
-READ_AND_WRITE = (*READ_ONLY, "kms:Encrypt", "kms:GenerateDataKey")
-
-
-def here(service: str, resource: str) -> str:
-    """ARN of something of this account and region."""
-    return f"arn:{Aws.PARTITION}:{service}:{Aws.REGION}:{Aws.ACCOUNT_ID}:{resource}"
 
 
 def bucket_arn(prefix: str, bucket: str) -> str:
     """ARN of a bucket of ours by Penstock's name."""
     return f"arn:{Aws.PARTITION}:s3:::{physical_name(prefix, bucket)}"
-
-
-def use_of_key(
-    key_arn: str, services: Sequence[str], actions: Sequence[str] = READ_AND_WRITE
-) -> iam.PolicyStatement:
-    """Use the customer key through services of AWS, and not by itself."""
-    through = [f"{service}.{Aws.REGION}.amazonaws.com" for service in services]
-    return iam.PolicyStatement(
-        sid="KeyThroughServices",
-        actions=list(actions),
-        resources=[key_arn],
-        conditions={"StringEquals": {"kms:ViaService": through}},
-    )
 
 
 def look_up_tables(prefix: str, names: Sequence[str]) -> iam.PolicyStatement:

@@ -13,6 +13,7 @@ from aws_cdk import aws_kms as kms
 from constructs import Construct
 from penstock.resources import LAKE, physical_name
 
+from penstock_infra.arns import here
 from penstock_infra.config import Deployment
 from penstock_infra.constructs.firehose import (
     deliver_to_lake,
@@ -21,7 +22,7 @@ from penstock_infra.constructs.firehose import (
     objects_prefix,
     stream_log,
 )
-from penstock_infra.constructs.lake_readers import bucket_arn, here
+from penstock_infra.constructs.lake_readers import bucket_arn
 from penstock_infra.constructs.service_role import service_role
 
 ROOT = "latest-changes"

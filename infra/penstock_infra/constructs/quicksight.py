@@ -6,9 +6,10 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_quicksight as quicksight
 from constructs import Construct
 
+from penstock_infra.arns import use_of_key
 from penstock_infra.constructs.athena import Athena
 from penstock_infra.constructs.catalog import Catalog
-from penstock_infra.constructs.lake_readers import ask_athena, read_lake, use_of_key
+from penstock_infra.constructs.lake_readers import ask_athena, read_lake
 from penstock_infra.constructs.service_role import service_role
 from penstock_infra.glue_tables import GlueType, database_name
 from penstock_infra.queries import V_LIVE, V_LIVE_COLUMNS

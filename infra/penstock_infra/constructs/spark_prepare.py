@@ -10,8 +10,9 @@ from aws_cdk import aws_kms as kms
 from constructs import Construct
 from penstock.resources import TRAINING, physical_name
 
+from penstock_infra.arns import use_of_key
 from penstock_infra.constructs.glue_security import encrypt_glue_logs, secured, write_glue_logs
-from penstock_infra.constructs.lake_readers import bucket_arn, use_of_key
+from penstock_infra.constructs.lake_readers import bucket_arn
 from penstock_infra.constructs.service_role import service_role
 
 _RAW, _DATASETS, _SCRATCH = "raw", "datasets", "spark"
