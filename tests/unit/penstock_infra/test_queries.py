@@ -11,7 +11,7 @@ import duckdb
 import pytest
 import sqlglot
 from penstock.adapters.archive import ReadingsArchive, open_pack
-from penstock.adapters.lake import LakeView, LakeWriter
+from penstock.adapters.lake import LakeView
 from penstock.adapters.memory import MemoryObjectStore
 from penstock.channels.readings import readings_message, rejects_message, to_columns
 from penstock.domain.ids import GatewayId, PackId, RunId
@@ -20,6 +20,7 @@ from penstock.domain.readings import Reject
 from penstock.domain.time import DAY, HOUR, MINUTE, SECOND, Micros
 from penstock_infra import queries
 from penstock_infra.glue_tables import PARTITIONS, TABLES
+from results_writer.sinks.lake import LakeSink
 
 from tests.factories import NOON, make_prediction, make_reading
 
@@ -92,8 +93,9 @@ async def test_the_view_shows_each_live_prediction_once_as_the_lake_reads_it(
 ) -> None:
     store = MemoryObjectStore()
     everything = make_revisions()
-    await LakeWriter(store).write(everything)
-    await LakeWriter(store).write([one for one in everything if one.revision < 3])
+    sink = LakeSink(store)
+    await sink.write(everything)
+    await sink.write([one for one in everything if one.revision < 3])
     lay_out({"lake": store}, tmp_path)
     open_tables(connection, tmp_path)
 
@@ -146,7 +148,7 @@ async def write_recent(lake: MemoryObjectStore, archive: MemoryObjectStore, at: 
         first, revision=2, predicted_at=Micros(at + 90 * MINUTE), decision=True,
         pack_id=PackId("pack-2"),
     )  # fmt: skip
-    await LakeWriter(lake).write([first, second])
+    await LakeSink(lake).write([first, second])
     readings = [make_reading(at=at + n, value=float(n), accepted_at=at + n) for n in range(3)]
     rejects = [Reject(GatewayId("gw-7"), "r", n, "time_in_future", "{}", at) for n in range(2)]
     packs = [
