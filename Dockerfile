@@ -91,6 +91,9 @@ RUN --mount=type=bind,from=tools,target=/tools \
 LABEL org.opencontainers.image.title=penstock-${SERVICE} \
       org.opencontainers.image.description="Penstock: ${SERVICE}"
 USER 10001:10001
+# ECS mounts an empty folder there and gives it the rights that the image's own has: by default
+# root's alone.
+VOLUME /tmp
 # Of whichever command runs: it asks the port that it finds listening.
 HEALTHCHECK --interval=15s --timeout=5s --start-period=60s --retries=3 \
   CMD ["python", "-m", "penstock.runtime.healthy"]

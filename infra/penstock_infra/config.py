@@ -157,6 +157,8 @@ class Deployment(Part):
             domain_name=self.domain_name, internal=self.internal, traces=self.traces,
         ):  # fmt: skip
             raise ValueError(fault)
+        if self.network is not None and not (self.network.public_subnets or self.internal):
+            raise ValueError("without network.public_subnets say internal = true")
         if self.certificate_arn is None:
             raise ValueError(
                 "certificate_arn is missing: gateways and people are answered over TLS only; "

@@ -9,9 +9,12 @@ from penstock.command import Command
 
 from penstock_infra.config import Deployment
 from penstock_infra.constructs.collector import TRACES_ADDRESS
+from penstock_infra.sizes import least_tasks
 
 EVERYWHERE = "0.0.0.0"  # noqa: S104 -- in a task of its own, behind its security group
 WORK_FOLDER = "/tmp"  # noqa: S108 -- a volume of the task: its root cannot be written
+ASKED_BY_PEOPLE = frozenset({"console", "training-orchestrator", "results-writer"})
+"""Commands whose routes ask for a person's token."""
 _AFTER_DRAIN_SECONDS = 15
 """What a stop takes beside the drain: a long poll of 10 s, and closing down."""
 _PREPARER_SHARE = 0.6
@@ -26,6 +29,9 @@ class Facts:
     sagemaker_role_arn: str
     key_arn: str
     algorithm_images: Mapping[str, str]
+    issuer: str
+    """Who signs the tokens of people."""
+    audience: str
 
 
 def variables(command: Command, deployment: Deployment, facts: Facts) -> dict[str, str]:
@@ -40,6 +46,9 @@ def variables(command: Command, deployment: Deployment, facts: Facts) -> dict[st
         f"{prefix}_PORT": str(command.port),
         f"{prefix}_DRAIN_SECONDS": str(command.stop_seconds - _AFTER_DRAIN_SECONDS),
     }
+    if command.name in ASKED_BY_PEOPLE:
+        told["PENSTOCK_OIDC__ISSUER"] = facts.issuer
+        told["PENSTOCK_OIDC__AUDIENCE"] = facts.audience
     if deployment.traces:
         told["OTEL_EXPORTER_OTLP_ENDPOINT"] = TRACES_ADDRESS
     if command.uses_aurora:
@@ -52,6 +61,11 @@ def variables(command: Command, deployment: Deployment, facts: Facts) -> dict[st
 
 def _of_command(command: Command, deployment: Deployment, facts: Facts) -> dict[str, str]:
     match command.name:
+        case "ingest-api":
+            # Tasks share a gateway's quota; those that scaling adds make it looser, never tighter:
+            # a gateway whose connection stays with one task would be refused readings it may send.
+            share = 1 / least_tasks(command, deployment)
+            return {"INGEST_API_GATEWAYS__QUOTA_SHARE": f"{share:.3f}"}
         case "training-orchestrator":
             return {
                 "TRAINING_ORCHESTRATOR_ROLE_ARN": facts.sagemaker_role_arn,
@@ -100,7 +114,7 @@ def _way_out(deployment: Deployment) -> dict[str, str]:
 def secret_variables(command: Command, deployment: Deployment) -> dict[str, tuple[str, str | None]]:
     """Which secret each secret variable is, and which key of its JSON, by the variable's name."""
     told: dict[str, tuple[str, str | None]] = {}
-    if command.name in {"console", "training-orchestrator", "results-writer"}:
+    if command.name in ASKED_BY_PEOPLE:
         told["PENSTOCK_API_TOKENS"] = ("api-tokens", None)
     if command.name == "results-writer" and deployment.snowflake is not None:
         for key in ("private_key", "private_key_passphrase"):

@@ -58,6 +58,7 @@ class ServicesStack(Stack):
             data.aurora.resource_id,
             {"sagemaker": self.sagemaker_role.role_arn},
         )
+        self.users = Users(self, "users", deployment=deployment)
         self.cluster = self._add_cluster()
         self._around = self._surroundings()
         self.services = {command.name: self._add_service(command) for command in COMMANDS}
@@ -70,7 +71,6 @@ class ServicesStack(Stack):
             key=data.key,
             protects=self.load_balancer.balancer.load_balancer_arn,
         )
-        self.users = Users(self, "users", deployment=deployment)
         self.machine = self._add_machine()
         self.schedules = Schedules(
             self,
@@ -140,6 +140,8 @@ class ServicesStack(Stack):
                 sagemaker_role_arn=self.sagemaker_role.role_arn,
                 key_arn=data.key.key_arn,
                 algorithm_images=data.registry.algorithm_uris(),
+                issuer=self.users.issuer,
+                audience=self.users.client.user_pool_client_id,
             ),
         )
 

@@ -68,7 +68,7 @@ def _names(model: type[BaseModel], prefix: str) -> Iterator[str]:
     for name, field in model.model_fields.items():
         for alias in _aliases(name, field):
             yield from _nested(field, f"{prefix}{alias}".upper())
-            yield alias.upper()
+            yield from _nested(field, alias.upper())
 
 
 def _aliases(name: str, field: FieldInfo) -> list[str]:
@@ -113,6 +113,9 @@ def test_the_settings_are_complete(
     # A stop drains, waits out a long poll and closes, all before it is killed.
     waits = [getattr(settings, name, 0) for name in ("receive_wait_seconds", _DEAD_LETTER_WAIT)]
     assert settings.drain_seconds + max(waits) < command.stop_seconds
+    if "PENSTOCK_API_TOKENS" in _told(full, command.name):
+        assert settings.oidc.issuer.startswith("https://cognito-idp.eu-central-1.amazonaws.com/")
+        assert settings.oidc.audience
     if command.uses_aurora:
         assert settings.aurora.iam is True
         assert "password" not in settings.aurora.dsn.get_secret_value()

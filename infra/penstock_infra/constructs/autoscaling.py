@@ -17,7 +17,8 @@ from penstock.metrics import SERVICE_DIMENSION, cloudwatch_namespace
 from penstock.resources import physical_name
 
 from penstock_infra.config import Deployment
-from penstock_infra.constructs.command_service import CommandService, least_tasks, most_tasks
+from penstock_infra.constructs.command_service import CommandService
+from penstock_infra.sizes import least_tasks, most_tasks
 
 _Metric: TypeAlias = scaling.CfnScalingPolicy.TargetTrackingMetricDataQueryProperty
 _Stat = scaling.CfnScalingPolicy.TargetTrackingMetricStatProperty
@@ -110,5 +111,5 @@ def _result(expression: str) -> _Metric:
 
 
 def _scalable_target_id(target: ecs.ScalableTaskCount) -> str:
-    found = cast(scaling.ScalableTarget, target.node.find_child("Target"))
-    return found.scalable_target_id
+    # ECS keeps its target to itself, and only a raw policy may compute from several metrics.
+    return cast(scaling.ScalableTarget, target.node.find_child("Target")).scalable_target_id

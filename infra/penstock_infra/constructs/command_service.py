@@ -25,6 +25,7 @@ from penstock_infra.environment import (
     variables,
 )
 from penstock_infra.permissions import GRANTS
+from penstock_infra.sizes import least_tasks
 
 USER = "10001:10001"
 _WORK_VOLUME = "work"
@@ -200,17 +201,6 @@ def health_check(port: int) -> ecs.HealthCheck:
         retries=3,
         start_period=Duration.seconds(60),
     )
-
-
-def least_tasks(command: Command, deployment: Deployment) -> int:
-    """Tasks that always run."""
-    wished = deployment.least_tasks or command.least_tasks
-    return min(wished, most_tasks(command, deployment))
-
-
-def most_tasks(command: Command, deployment: Deployment) -> int:
-    """Tasks that run at most."""
-    return min(command.most_tasks, deployment.most_tasks or command.most_tasks)
 
 
 def _no_privileges(scope: Construct) -> ecs.LinuxParameters:

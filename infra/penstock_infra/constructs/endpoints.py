@@ -24,6 +24,7 @@ INTERFACES = {
     "sts": _SERVICE.STS,
     "scheduler": _SERVICE("scheduler"),
     "xray": _SERVICE.XRAY,
+    "users": _SERVICE("cognito-idp"),  # where the keys are that people's tokens are signed with
 }
 """Services of AWS that tasks, their agent or their collector call, S3 and DynamoDB apart."""
 

@@ -2,7 +2,7 @@
 
 from typing import get_args
 
-from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import Aws, Duration, RemovalPolicy
 from aws_cdk import aws_cognito as cognito
 from constructs import Construct
 from penstock.runtime.settings import Role
@@ -39,6 +39,8 @@ class Users(Construct):
             deletion_protection=is_protected,
             removal_policy=RemovalPolicy.RETAIN if is_protected else RemovalPolicy.DESTROY,
         )
+        self.issuer = f"https://cognito-idp.{Aws.REGION}.{Aws.URL_SUFFIX}/{self.pool.user_pool_id}"
+        """Whose tokens the services take: the `iss` of each, to the letter."""
         for position, role in enumerate(reversed(ROLES)):
             cognito.CfnUserPoolGroup(
                 self,
