@@ -9,7 +9,6 @@ from penstock_infra.alarm_rule import Watched
 from penstock_infra.constructs.alarms import Alarms
 from penstock_infra.constructs.athena import Athena
 from penstock_infra.constructs.catalog import Catalog
-from penstock_infra.constructs.command_service import least_tasks
 from penstock_infra.constructs.crawler import Crawler
 from penstock_infra.constructs.dashboard import Dashboard
 from penstock_infra.constructs.delivery import Delivery
@@ -18,6 +17,7 @@ from penstock_infra.constructs.devices import Devices
 from penstock_infra.constructs.prediction_stream import PredictionStream
 from penstock_infra.constructs.quicksight import QuickSight
 from penstock_infra.constructs.spark_prepare import SparkPrepare
+from penstock_infra.sizes import least_tasks
 
 if TYPE_CHECKING:
     from penstock_infra.data_stack import DataStack
