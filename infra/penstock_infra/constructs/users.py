@@ -18,8 +18,26 @@ class Users(Construct):
     def __init__(self, scope: Construct, name: str, *, deployment: Deployment) -> None:
         """Create the pool; people are added to it by an administrator."""
         super().__init__(scope, name)
-        prefix, is_protected = deployment.name_prefix, deployment.protected
-        self.pool = cognito.UserPool(
+        self.pool = self._add_pool(deployment.name_prefix, is_protected=deployment.protected)
+        self.issuer = f"https://cognito-idp.{Aws.REGION}.{Aws.URL_SUFFIX}/{self.pool.user_pool_id}"
+        """Whose tokens the services take: the `iss` of each, to the letter."""
+        for position, role in enumerate(reversed(ROLES)):
+            cognito.CfnUserPoolGroup(
+                self,
+                role,
+                user_pool_id=self.pool.user_pool_id,
+                group_name=role,
+                precedence=position,
+                description=f"Role {role} of {deployment.name_prefix}",
+            )
+        self.client = self._add_client(deployment.domain_name)
+        self.domain = self.pool.add_domain(
+            "domain",
+            cognito_domain=cognito.CognitoDomainOptions(domain_prefix=deployment.name_prefix),
+        )
+
+    def _add_pool(self, prefix: str, *, is_protected: bool) -> cognito.UserPool:
+        return cognito.UserPool(
             self,
             "pool",
             user_pool_name=prefix,
@@ -39,19 +57,10 @@ class Users(Construct):
             deletion_protection=is_protected,
             removal_policy=RemovalPolicy.RETAIN if is_protected else RemovalPolicy.DESTROY,
         )
-        self.issuer = f"https://cognito-idp.{Aws.REGION}.{Aws.URL_SUFFIX}/{self.pool.user_pool_id}"
-        """Whose tokens the services take: the `iss` of each, to the letter."""
-        for position, role in enumerate(reversed(ROLES)):
-            cognito.CfnUserPoolGroup(
-                self,
-                role,
-                user_pool_id=self.pool.user_pool_id,
-                group_name=role,
-                precedence=position,
-                description=f"Role {role} of {prefix}",
-            )
-        back = [f"https://{deployment.domain_name}/signed-in"] if deployment.domain_name else []
-        self.client = self.pool.add_client(
+
+    def _add_client(self, domain_name: str | None) -> cognito.UserPoolClient:
+        back = [f"https://{domain_name}/signed-in"] if domain_name else []
+        return self.pool.add_client(
             "client",
             generate_secret=False,  # it would be in everybody's browser
             prevent_user_existence_errors=True,
@@ -63,7 +72,4 @@ class Users(Construct):
             ),
             access_token_validity=Duration.hours(1),
             refresh_token_validity=Duration.days(7),
-        )
-        self.domain = self.pool.add_domain(
-            "domain", cognito_domain=cognito.CognitoDomainOptions(domain_prefix=prefix)
         )

@@ -11,7 +11,7 @@ from penstock_client.cost.workload import Deployment
 
 INTERFACE_ENDPOINTS = (
     "sqs", "sns", "sagemaker", "sagemaker-runtime", "secrets", "states", "logs", "monitoring",
-    "registry-api", "registry", "kms", "sts", "scheduler", "xray",
+    "registry-api", "registry", "kms", "sts", "scheduler", "xray", "users",
 )  # fmt: skip
 """What tasks call by PrivateLink, as the stacks name it; S3 and DynamoDB cost nothing there."""
 KEYS = 1
