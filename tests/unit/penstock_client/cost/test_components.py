@@ -127,12 +127,12 @@ def test_loads_each_half_minute_keep_a_warehouse_awake() -> None:
 
 def test_interface_endpoints_are_paid_per_zone_and_nat_where_it_is_the_way_out() -> None:
     used = quantities(list(surroundings.network(deployment(zones=2))))
-    assert used["interface endpoints"] == 14 * 2 * 730
+    assert used["interface endpoints"] == 15 * 2 * 730
     assert used["2 NAT"] == 2 * 730
     own = quantities(list(surroundings.network(deployment(egress="proxy"))))
     assert not [what for what in own if "NAT" in what]
     private = quantities(list(surroundings.network(deployment(egress="privatelink", zones=2))))
-    assert private["interface endpoints"] == 15 * 2 * 730
+    assert private["interface endpoints"] == 16 * 2 * 730
 
 
 def test_alarms_watch_every_queue_and_dead_letter_queue() -> None:
