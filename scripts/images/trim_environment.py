@@ -13,7 +13,7 @@ from fnmatch import fnmatch
 from importlib.metadata import distributions
 from pathlib import Path
 
-DEBUG_SECTION = b".debug_info"
+WORTH_STRIPPING_BYTES = 100_000
 
 KEPT_AWS_SERVICES = frozenset(
     {
@@ -78,8 +78,8 @@ def main() -> None:
     before = size_of(site)
     for path in [*trimmed(site), *unused_services(site)]:
         remove(path)
-    if libraries := [str(path) for path in strippable(site)]:
-        subprocess.run([options.strip, "--strip-debug", *libraries], check=True)  # noqa: S603 - the build's own words
+    for path in strippable(site):
+        strip(path, options.strip)
     print(f"{site}: {before >> 20} MiB, now {size_of(site) >> 20}")  # noqa: T201 - its answer
 
 
@@ -97,19 +97,33 @@ def unused_services(site: Path) -> Iterator[Path]:
 
 
 def strippable(site: Path) -> Iterator[Path]:
-    """Find compiled modules with debugging symbols that are as their compiler left them.
+    """Find compiled modules and libraries that are as their compiler left them.
 
-    A wheel that bundles libraries has had the headers of its modules rewritten, and stripping
-    these can break them. A module without symbols is left alone: written again, it would lie in
-    this layer of an image a second time.
+    A wheel into which libraries were put later has had the headers of its modules rewritten to find
+    them, and stripping these can break them. pyarrow builds its libraries itself.
     """
     for distribution in distributions(path=[str(site)]):
         files = [site / str(file) for file in distribution.files or ()]
-        if any(fnmatch(path.name, "lib*.so*") for path in files):
+        has_guests = any(fnmatch(path.name, "lib*.so*") for path in files)
+        if has_guests and distribution.name != "pyarrow":
             continue
         for path in files:
-            if path.suffix == ".so" and path.exists() and DEBUG_SECTION in path.read_bytes():
+            is_compiled = path.suffix == ".so" or fnmatch(path.name, "lib*.so*")
+            if is_compiled and path.exists() and path.stat().st_size > WORTH_STRIPPING_BYTES:
                 yield path
+
+
+def strip(path: Path, program: str) -> None:
+    """Take the symbols for debuggers out of a file, if that makes it smaller.
+
+    Else it stays as it is: a file that is written again lies a second time in an image.
+    """
+    stripped = path.with_name(f"{path.name}.stripped")
+    subprocess.run([program, "--strip-unneeded", "-o", stripped, path], check=True)  # noqa: S603 - the build's own words
+    if stripped.stat().st_size < 0.98 * path.stat().st_size:
+        stripped.replace(path)
+    else:
+        stripped.unlink()
 
 
 def remove(path: Path) -> None:

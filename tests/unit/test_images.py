@@ -78,12 +78,33 @@ def test_what_no_service_loads_goes_and_the_rest_stays(tmp_path: Path) -> None:
 def test_modules_that_were_rewritten_to_find_bundled_libraries_are_not_stripped(
     tmp_path: Path,
 ) -> None:
-    module = b"ELF " + trimming.DEBUG_SECTION
-    _wheel(tmp_path, "plain", {"plain/loop.so": module, "plain/small.so": b"ELF"})
+    module = b"0" * (trimming.WORTH_STRIPPING_BYTES + 1)
+    _wheel(tmp_path, "plain", {"plain/loop.so": module, "plain/small.so": b"0", "plain/x.py": b""})
     bundled = {"sklearn/tree.so": module, "scikit_learn.libs/libgomp-1.so.1": module}
     _wheel(tmp_path, "scikit_learn", bundled)
+    _wheel(tmp_path, "pyarrow", {"pyarrow/libarrow.so.2600": module})
 
-    assert list(trimming.strippable(tmp_path)) == [tmp_path / "plain" / "loop.so"]
+    assert set(trimming.strippable(tmp_path)) == {
+        tmp_path / "plain" / "loop.so",
+        tmp_path / "pyarrow" / "libarrow.so.2600",
+    }
+
+
+@pytest.mark.parametrize(("kept_bytes", "is_replaced"), [(10, True), (99, False)])
+def test_a_file_that_stripping_does_not_make_smaller_is_left_alone(
+    tmp_path: Path, kept_bytes: int, is_replaced: bool
+) -> None:
+    module, program = tmp_path / "loop.so", tmp_path / "strip"
+    module.write_bytes(b"0" * 100)
+    before = module.stat().st_ino
+    program.write_text(f'#!/bin/sh\nhead -c {kept_bytes} "$4" >"$3"\n')
+    program.chmod(0o755)
+
+    trimming.strip(module, str(program))
+
+    assert (module.stat().st_ino != before) is is_replaced
+    assert module.stat().st_size == (kept_bytes if is_replaced else 100)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["loop.so", "strip"]
 
 
 @pytest.mark.parametrize("image", sorted({command.image for command in COMMANDS}))
