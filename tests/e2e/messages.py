@@ -5,13 +5,12 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import boto3
 from penstock.channel import Topic
 from penstock.resources import QUEUES, TOPICS, physical_name
 from penstock_local.environment import PREFIX, REGION
-from penstock_local.stack import PenstockStack
 
 from tests.fixtures.waiting import wait_until
 
@@ -22,12 +21,20 @@ _IN_QUEUE = (
 )
 
 
-def aws_client(stack: PenstockStack, service: str, *, part: str = "aws") -> Any:
+class Stack(Protocol):
+    """A whole stack, wherever it runs: processes of this machine, or containers."""
+
+    def endpoint(self, part: str) -> str:
+        """Return the URL or DSN of a part, for programs on this machine."""
+        ...
+
+
+def aws_client(stack: Stack, service: str, *, part: str = "aws") -> Any:
     """A client of the stack's own AWS."""
     return boto3.client(service, **_account(stack.endpoint(part)))
 
 
-def aws_resource(stack: PenstockStack, service: str) -> Any:
+def aws_resource(stack: Stack, service: str) -> Any:
     """The same as objects, with values of Python."""
     return boto3.resource(service, **_account(stack.endpoint("aws")))
 
@@ -97,7 +104,7 @@ class Queues:
 class Doubler:
     """Delivers every message of the topics once more to every subscriber, and keeps it."""
 
-    stack: PenstockStack
+    stack: Stack
     bodies: dict[str, list[str]] = field(default_factory=dict)
     _enough: threading.Event = field(default_factory=threading.Event)
 

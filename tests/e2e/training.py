@@ -12,9 +12,8 @@ from penstock_client.errors import ApiError, Unreachable
 from penstock_client.sdk import FINAL, Penstock
 from penstock_local.demo.scenario import Json
 from penstock_local.environment import PREFIX
-from penstock_local.stack import PenstockStack
 
-from tests.e2e.messages import aws_client, aws_resource
+from tests.e2e.messages import Stack, aws_client, aws_resource
 from tests.fixtures.waiting import PATIENCE_SECONDS, wait_until
 
 
@@ -65,7 +64,7 @@ class Traces:
     executions: int
 
 
-def traces_of(stack: PenstockStack, job: Json) -> Traces:
+def traces_of(stack: Stack, job: Json) -> Traces:
     """Look everything up that a job of one run leaves behind."""
     sagemaker = aws_client(stack, "sagemaker", part="sagemaker")
     listed = sagemaker.list_training_jobs(NameContains=job["job_id"])["TrainingJobSummaries"]
@@ -83,7 +82,7 @@ def traces_of(stack: PenstockStack, job: Json) -> Traces:
     )
 
 
-def training_log(stack: PenstockStack, training_name: str) -> str:
+def training_log(stack: Stack, training_name: str) -> str:
     """What the program of a training wrote."""
     url = f"{stack.endpoint('sagemaker')}/_penstock/logs/training-jobs/{training_name}"
     return httpx.get(url).raise_for_status().text
@@ -111,7 +110,7 @@ def slice_message(job: Json, item: Json) -> str:
     return CHANNEL.encode(message)
 
 
-def _slices(stack: PenstockStack, job: Json) -> list[Json]:
+def _slices(stack: Stack, job: Json) -> list[Json]:
     """Every slice that the job ever had, as it is kept."""
     table = aws_resource(stack, "dynamodb").Table(physical_name(PREFIX, SLICES.name))
     condition = Key("job_run").eq(f"{job['job_id']}#1")
@@ -120,7 +119,7 @@ def _slices(stack: PenstockStack, job: Json) -> list[Json]:
     return list(answer["Items"])
 
 
-def _raw_objects(stack: PenstockStack, job: Json) -> dict[str, str]:
+def _raw_objects(stack: Stack, job: Json) -> dict[str, str]:
     pages = (
         aws_client(stack, "s3")
         .get_paginator("list_objects_v2")
@@ -129,7 +128,7 @@ def _raw_objects(stack: PenstockStack, job: Json) -> dict[str, str]:
     return {found["Key"]: found["ETag"] for page in pages for found in page.get("Contents", [])}
 
 
-def _executions(stack: PenstockStack, job: Json) -> int:
+def _executions(stack: Stack, job: Json) -> int:
     machines = aws_client(stack, "stepfunctions")
     found = machines.list_state_machines()["stateMachines"]
     (arn,) = [one["stateMachineArn"] for one in found if one["name"].startswith(PREFIX)]
