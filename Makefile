@@ -113,5 +113,5 @@ compose-demo: ## make demo, on the stack of compose-up
 	@$(WITH_ENGINE) $(COMPOSE) --profile demo run --rm demo
 compose-down: ## stop the stack of compose-up and forget all that it holds
 	@$(WITH_ENGINE) $(COMPOSE) --profile demo down --volumes --remove-orphans
-compose-test: setup ## kill, replace and scale containers under load, and look into the images
+compose-test: setup images ## kill, replace and scale containers under load, and look into the images
 	@$(WITH_ENGINE) $(BIN)/pytest tests/compose -q -p no:randomly

@@ -3,12 +3,14 @@
 import httpx
 import pytest
 from penstock.resources import COMMANDS
+from penstock_local.demo.plant_scenario import readings_api
 from penstock_local.environment import ADMIN_TOKEN
 
 from tests.compose.containers import ComposeStack, Container
-from tests.compose.load import Arena, under_load
+from tests.compose.load import PUMPS, Arena, under_load
 from tests.compose.training import Trained
 from tests.e2e.pumps import Pumps
+from tests.e2e.training import wait_for_end
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -24,6 +26,26 @@ def test_the_front_door_reaches_every_service_of_people(compose_stack: ComposeSt
         assert client.get("/v1/jobs").status_code == 200  # training-orchestrator
         assert client.get("/v1/gateways").status_code == 200  # console
         assert client.get("/v1/ping").status_code == 401  # ingest-api: this is no gateway's key
+
+
+@pytest.mark.parametrize(
+    ("inward", "why"),
+    [("http://aws:4566", "is private"), ("http://127.0.0.1:8086", "is this machine itself")],
+)
+def test_a_source_can_not_be_pointed_at_the_stack_itself(
+    arena: Arena, inward: str, why: str
+) -> None:
+    penstock = arena.stage.penstock
+    body = {"plugin": "paged_json", "base_url": inward, "options": readings_api()}
+    penstock.sources.put("inward", body)
+    job = PUMPS.job("inward")
+    job["model"] = "nobodys-model"
+    job["dataset"]["slicing"]["window"] = "20d"
+
+    ended = wait_for_end(penstock, penstock.jobs.start(job)["job_id"])
+
+    assert ended["status"] == "FAILED"
+    assert why in ended["reason"]
 
 
 def test_training_completes_though_each_of_its_services_is_killed(trained: Trained) -> None:
