@@ -13,6 +13,9 @@ from penstock_client.sdk import Penstock
 from typer.testing import CliRunner
 
 
+LONG_KEY = f"psk_gateway-of-the-north-hall_{'0123456789abcdef' * 4}"
+
+
 @pytest.fixture
 def gateways() -> Iterator[str]:
     """A server with one gateway."""
@@ -23,6 +26,13 @@ def gateways() -> Iterator[str]:
             item = {"gateway_id": "gw-7", "enabled": True, "paths": ["/S"]}
             body = json.dumps({"items": [item], "next": None}).encode()
             self.send_response(200)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def do_POST(self) -> None:
+            self.send_response(201)
+            body = json.dumps({"key": LONG_KEY}).encode()
             self.send_header("content-length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
@@ -89,3 +99,9 @@ def test_a_list_as_json_is_whole_and_no_token_is_no_header(gateways: str) -> Non
     shown = CliRunner().invoke(app, ["gateways", "list", "--json", "--url", gateways])
 
     assert json.loads(shown.output) == [{"gateway_id": "gw-7", "enabled": True, "paths": ["/S"]}]
+
+
+def test_a_key_is_printed_on_one_line_whatever_the_terminals_width(gateways: str) -> None:
+    shown = CliRunner().invoke(app, ["gateways", "add-key", "gw-7", "--url", gateways])
+
+    assert shown.output == f"{LONG_KEY}\n"

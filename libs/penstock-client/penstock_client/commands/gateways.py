@@ -2,9 +2,10 @@
 
 from operator import attrgetter
 
+import typer
+
 from penstock_client.commands.context import DEFAULT_URL, Token, Url, open_penstock, tell_errors
 from penstock_client.commands.named import named_app
-from penstock_client.show import console
 
 app = named_app("gateways", attrgetter("gateways"), ("gateway_id", "enabled"))
 
@@ -14,7 +15,8 @@ app = named_app("gateways", attrgetter("gateways"), ("gateway_id", "enabled"))
 def add_key(gateway_id: str, *, url: Url = DEFAULT_URL, token: Token = "") -> None:
     """Make a key; it is shown this once."""
     with open_penstock(url, token) as penstock:
-        console.print(penstock.gateways.add_key(gateway_id)["key"], highlight=False)
+        # Plain: a table's printer would break it at the terminal's width.
+        typer.echo(penstock.gateways.add_key(gateway_id)["key"])
 
 
 @app.command("revoke-key")
