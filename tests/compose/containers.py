@@ -133,11 +133,7 @@ class ComposeStack:
 
     def compose(self, *words: str, seconds: float = 400.0) -> str:
         """Run docker compose on this stack."""
-        files = ["-f", "docker-compose.yml", "-f", "tests/compose/published.yml"]
-        return docker(
-            "compose", "--progress", "quiet", "-p", self.project, *files, *words,
-            env=self._environment, seconds=seconds,
-        )  # fmt: skip
+        return docker("compose", "--progress", "quiet", *words, env=self.variables, seconds=seconds)
 
     def up(self) -> None:
         """Start everything, the simulated plant too, and wait until all is healthy."""
@@ -167,10 +163,13 @@ class ComposeStack:
         return container
 
     @property
-    def _environment(self) -> dict[str, str]:
+    def variables(self) -> dict[str, str]:
+        """What makes a plain `docker compose` speak of this stack."""
         published = {f"PUBLISHED_{name.upper()}": str(self.ports[name]) for name in _PUBLISHED}
         return {
             **published,
+            "COMPOSE_PROJECT_NAME": self.project,
+            "COMPOSE_FILE": "docker-compose.yml:tests/compose/published.yml",
             "PENSTOCK_PORT": str(self.ports["front-door"]),
             "PENSTOCK_PLANT_SUBNET": _PLANT_SUBNET,
         }

@@ -12,7 +12,6 @@ from penstock_client.cli import app
 from penstock_client.sdk import Penstock
 from typer.testing import CliRunner
 
-
 LONG_KEY = f"psk_gateway-of-the-north-hall_{'0123456789abcdef' * 4}"
 
 
