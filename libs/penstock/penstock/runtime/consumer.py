@@ -143,11 +143,13 @@ class Consumer:
 
     async def _in_its_trace(self, delivery: Delivery) -> str:
         """Do it under the trace that the message carries; its log lines say which."""
+        started = time.monotonic()
         trace = self._trace_of(delivery.body)
+        context = {"queue": self._queue, "message_id": delivery.message_id}
+        if trace:
+            context["trace_id"] = trace_id_of(trace)  # also where nobody records it
         with (
-            structlog.contextvars.bound_contextvars(
-                queue=self._queue, message_id=delivery.message_id, trace_id=trace_id_of(trace)
-            ),
+            structlog.contextvars.bound_contextvars(**context),
             self._tracing.span(
                 f"process {self._queue}",
                 trace,
@@ -157,6 +159,9 @@ class Consumer:
         ):
             outcome = await self._handle_and_settle(delivery)
             span.note({"penstock.outcome": outcome})
+            duration_ms = round((time.monotonic() - started) * 1000, 1)
+            log.info("delivery.settled", outcome=outcome, duration_ms=duration_ms,
+                     receive_count=delivery.receive_count)  # fmt: skip
         return outcome
 
     def _described(self, delivery: Delivery) -> Attributes:

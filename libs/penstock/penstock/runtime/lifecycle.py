@@ -123,6 +123,7 @@ def run_service(app: ASGIApp, settings: Listening) -> None:
         port=settings.port,
         loop="uvloop",
         http="httptools",
+        log_config=None,  # its lines go the way of all others
         log_level="warning",
         access_log=False,
         server_header=False,
