@@ -94,6 +94,9 @@ bench-sizing: setup ## CPU and memory of every command under a steady load, for 
 .PHONY: cost-documents
 cost-documents: setup ## what penstock cost knows of the code, and the tables of docs/cost.md
 	@$(BIN)/python scripts/cost_documents.py
+.PHONY: bench-tracing
+bench-tracing: setup ## CPU of the door with traces off, not sampled, sampled
+	@$(BIN)/python -m benchmarks.tracing
 
 .PHONY: real-data-plots
 real-data-plots: setup ## draw the plots of docs/real-data.md from the last run of tests/e2e

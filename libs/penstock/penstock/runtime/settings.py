@@ -136,7 +136,7 @@ class CoreSettings(BaseSettings):
                 "traces_ratio", "PENSTOCK_TRACES_RATIO", "OTEL_TRACES_SAMPLER_ARG"
             ),
         ),
-    ] = 0.05
+    ] = 0.01
     """Share of the traces that begin here that are recorded; what comes with a traceparent says
     itself whether it is."""
 
