@@ -12,7 +12,7 @@ def test_every_part_runs_and_listens_on_loopback_only(penstock_stack: PenstockSt
     address_by_port = listening(family(penstock_stack.supervisor_pid))
     parts = penstock_stack.content.parts
     services = {command.name for command in COMMANDS}
-    assert {part.name for part in parts} == {*INFRASTRUCTURE, *services, "front-door"}
+    assert {part.name for part in parts} == {*INFRASTRUCTURE, "traces", *services, "front-door"}
     assert {part.state for part in parts} == {State.READY, State.DONE}
     assert {part.port for part in parts if part.port} <= set(address_by_port)
     assert set(address_by_port.values()) == {"127.0.0.1"}
