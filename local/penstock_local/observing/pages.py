@@ -10,7 +10,7 @@ from penstock_local.observing.series import Series, sparkline
 from penstock_local.observing.store import TraceStore, Wanted
 from penstock_local.observing.waterfall import rows_of, ticks_of, time_label
 
-_COLOURS = ("#2563eb", "#d97706", "#059669", "#9333ea", "#dc2626", "#0891b2", "#65a30d", "#db2777")
+_COLOURS = ("#2563eb", "#d97706", "#059669", "#9333ea", "#92400e", "#0891b2", "#65a30d", "#db2777")
 _KNOWN_ORDER = (
     "ingest-api", "inference-worker", "results-writer", "training-orchestrator",
     "training-fetcher", "training-preparer", "console",
