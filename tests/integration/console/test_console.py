@@ -111,6 +111,8 @@ async def test_what_is_removed_is_among_the_newest_and_the_discovered_no_more(
     assert [item["asset"] for item in newest] == ["P-102"]
     tags = (await console.get("/v1/tags?discovered=true", headers=VIEWER)).json()["items"]
     assert [tag["gateway_id"] for tag in tags] == ["gw-8"]
+    assert (await console.delete("/v1/gateways/gw-8", headers=ADMIN)).status_code == 404
+    assert (await console.get("/v1/tags?discovered=true", headers=VIEWER)).json()["items"] == []
 
 
 async def test_a_tag_is_given_to_a_known_asset_only(console: httpx.AsyncClient) -> None:

@@ -238,7 +238,10 @@ class Scene:
         assets = {*_names(penstock.assets.list(site=SITE), "name"), *of_newest}
         yield penstock.assets, sorted(assets)
         yield penstock.asset_types, _names(penstock.asset_types.list(), "name")
-        yield penstock.gateways, _names(penstock.gateways.list(), "gateway_id")
+        # So with a gateway that is gone, and the tags that were discovered from it.
+        tags = penstock.session.items("/v1/tags", discovered="true")
+        gateways = {*_names(penstock.gateways.list(), "gateway_id"), *_names(tags, "gateway_id")}
+        yield penstock.gateways, sorted(gateways)
 
     def _send(self, body: dict[str, Any]) -> dict[str, Any]:
         with GatewaySender(

@@ -42,8 +42,9 @@ async def put_gateway(
 async def delete_gateway(gateway_id: str, state: StateDep, caller: Admin) -> None:
     """Remove a gateway, its keys, and the list of tags that were discovered from it."""
     await state.audit.record(caller, "gateway.delete", gateway_id)
-    await state.gateways.delete(GatewayId(gateway_id))
+    # First: tags that were listed after the gateway was gone can be removed by asking again.
     await forget_discovered(state.store, gateway_id)
+    await state.gateways.delete(GatewayId(gateway_id))
 
 
 @router.post("/{gateway_id}/keys", status_code=201)

@@ -89,8 +89,8 @@ class FakeDeployment:
     @property
     def left(self) -> set[str]:
         """Everything that was made and is still there."""
-        newest = {str(item["asset"]) for item in self.newest}
-        return self.gateways | self.asset_types | self.assets | self.bindings | newest
+        listed = {str(item["asset"]) for item in self.newest} | {g for g, _ in self.discovered}
+        return self.gateways | self.asset_types | self.assets | self.bindings | listed
 
     def _named(self, request: httpx.Request, parts: list[str]) -> httpx.Response:
         kept: set[str] = getattr(self, parts[0].replace("-", "_"))
@@ -101,6 +101,8 @@ class FakeDeployment:
         if parts[2:] == ["keys"]:
             return httpx.Response(201, json={"key_id": "1", "key": f"psk_{name}_{'a' * 64}"})
         if request.method == "DELETE":
+            if parts[0] == "gateways":
+                self.discovered = [(g, tag) for g, tag in self.discovered if g != name]
             if parts[0] == "assets":
                 self.newest = [item for item in self.newest if item["asset"] != name]
             elif name not in kept:

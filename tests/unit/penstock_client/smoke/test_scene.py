@@ -113,11 +113,13 @@ def test_what_a_killed_smoke_test_left_is_removed_and_nothing_else() -> None:
     )
     gone = "smoke-20261128t100000z-dddddd"
     deployment.newest = [{"asset": gone}, {"asset": "P-101"}]
+    deployment.discovered = [(gone, "/SMOKE/A"), ("gw-7", "/SITE01/X")]
     outcomes = list(scene_at(deployment).run())
     seen = {outcome.step: outcome.seen for outcome in outcomes}
-    assert seen["what killed smoke tests left"] == "5 removed"
+    assert seen["what killed smoke tests left"] == "6 removed"
     assert deployment.gateways == {young, *others}
     assert deployment.newest == [{"asset": "P-101"}]
+    assert deployment.discovered == [("gw-7", "/SITE01/X")]
     assert deployment.left == {young, "P-101", *others}
 
 
