@@ -6,6 +6,7 @@ is an error.
 """
 
 import json
+import math
 import re
 import sys
 from pathlib import Path
@@ -26,9 +27,11 @@ from typer.testing import CliRunner
 
 ROOT = Path(__file__).parents[1]
 SHAPE = ROOT / "libs/penstock-client/penstock_client/cost/shape.json"
+MEASURED = SHAPE.with_name("measured.json")
 DOCUMENT = ROOT / "docs/cost.md"
 _BACKLOG_TARGET = 0.7
 """Share of a task's CPU that backlog scaling leaves in use: an assumption, not a setting."""
+_MEASURED = re.compile(r"(\| command \| CPU-s [^\n]*\n\|[-:|]*\n)(?:\|[^\n]*\n)*")
 _TABLE = re.compile(r"(?s)(```sh\n(?P<command>penstock cost [^\n]*)\n```\n\n).*?(?=\n\n[^|]|\Z)")
 
 
@@ -41,9 +44,14 @@ def shape() -> dict[str, Any]:
         "dead_letter_queues": len(dead_letter_queues()),
         "topics": len(TOPICS),
         "path_rules": len(PATH_RULES),
-        "metrics": sum(len(metric.services) for metric in METRICS),
+        "metrics": _rounded_up(sum(len(metric.services) for metric in METRICS)),
         "settings": _settings(),
     }
+
+
+def _rounded_up(count: int) -> int:
+    # A new metric must not mean new documents each time, for a few cents.
+    return math.ceil(count / 25) * 25
 
 
 def _command(command: Command) -> dict[str, Any]:
@@ -83,8 +91,24 @@ def _default(settings: type[BaseSettings], field: str) -> float:
 
 
 def rendered(document: str) -> str:
-    """Put the command's output below each `penstock cost` of the document."""
+    """Put the command's output below each `penstock cost` of the document, and what was measured
+    below its heading.
+    """
+    document = _MEASURED.sub(lambda found: found.group(1) + _measured_rows(), document)
     return _TABLE.sub(lambda found: found.group(1) + _output(found.group("command")), document)
+
+
+def _measured_rows() -> str:
+    commands = json.loads(MEASURED.read_text())["commands"]
+    return "".join(
+        f"| {name} | {_figure(use['cpu_seconds_per_million_readings'])} | {use['idle_vcpus']} |"
+        f" {use['peak_vcpus']} | {use['rss_mib']:.0f} |\n"
+        for name, use in commands.items()
+    )
+
+
+def _figure(number: float | None) -> str:
+    return "–" if number is None else str(number)
 
 
 def _output(command: str) -> str:

@@ -32,8 +32,8 @@ class CommandShape:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shape:
-    """`subscribers` are the queues by topic; `metrics` counts one of each command that shows it;
-    `settings` are the defaults that cost money.
+    """`subscribers` are the queues by topic; `metrics` counts each command that shows one, rounded
+    up; `settings` are the defaults that cost money.
     """
 
     commands: tuple[CommandShape, ...]

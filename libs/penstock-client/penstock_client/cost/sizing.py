@@ -159,6 +159,6 @@ def _use(row: Mapping[str, Any]) -> Use:
     return Use(
         cpu_seconds_per_million_readings=None if per_million is None else float(per_million),
         idle_vcpus=float(row["idle_vcpus"]),
-        peak_vcpus=float(row.get("peak_vcpus", 0.0)),
+        peak_vcpus=float(row["peak_vcpus"]),
         rss_mib=float(row["rss_mib"]),
     )
