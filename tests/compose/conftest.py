@@ -10,7 +10,7 @@ from penstock_local.checking.stores import Stores
 from penstock_local.demo.steps import Stage
 from penstock_local.environment import ADMIN_TOKEN
 
-from tests.compose.containers import ComposeStack, run
+from tests.compose.containers import ComposeStack, forget_the_dead, run
 from tests.compose.load import Arena
 from tests.compose.training import Trained, train_under_kills
 from tests.e2e.messages import Queues, aws_client
@@ -40,6 +40,7 @@ def _engine_answers() -> bool:
 @pytest.fixture(scope="session")
 def compose_stack() -> Iterator[ComposeStack]:
     """The whole stack; `make images` has built what it runs."""
+    forget_the_dead()
     stack = ComposeStack()
     try:
         try:

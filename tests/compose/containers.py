@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psutil
 from penstock_local.addresses import aurora_dsn, http_url
 from penstock_local.ports import free_ports
 from prometheus_client.parser import text_string_to_metric_families
@@ -17,9 +18,9 @@ from tests.fixtures.waiting import wait_until
 ROOT = Path(__file__).parents[2]
 TAG = os.environ.get("PENSTOCK_TAG", "dev")
 HEALTHY_WITHIN_SECONDS = 90.0
+_FILES = (ROOT / "docker-compose.yml", ROOT / "tests" / "compose" / "published.yml")
 _PUBLISHED = ("aws", "sagemaker", "postgres", "snowflake")
-# Another one than that of `make compose-up`, which may be up too.
-_PLANT_SUBNET = "172.30.59.0/24"
+_PROJECT = "penstock-test-"
 
 
 def image_of(name: str) -> str:
@@ -120,6 +121,14 @@ class Container:
         )
 
 
+def forget_the_dead() -> None:
+    """Take down stacks of test runs that were killed before they could do it."""
+    for found in json.loads(docker("compose", "ls", "--all", "--format", "json")):
+        name = str(found["Name"])
+        if name.startswith(_PROJECT) and not psutil.pid_exists(int(name.removeprefix(_PROJECT))):
+            ComposeStack(owner=int(name.removeprefix(_PROJECT))).down()
+
+
 def _free_ports() -> dict[str, int]:
     return free_ports(["front-door", *_PUBLISHED])
 
@@ -128,7 +137,8 @@ def _free_ports() -> dict[str, int]:
 class ComposeStack:
     """A stack of its own: docker-compose.yml, with ports through which a test looks into it."""
 
-    project: str = "penstock-test"
+    owner: int = field(default_factory=os.getpid)
+    """Process whose stack it is: another run of these tests may have one at the same time."""
     ports: Mapping[str, int] = field(default_factory=_free_ports)
 
     def compose(self, *words: str, seconds: float = 400.0) -> str:
@@ -168,8 +178,8 @@ class ComposeStack:
         published = {f"PUBLISHED_{name.upper()}": str(self.ports[name]) for name in _PUBLISHED}
         return {
             **published,
-            "COMPOSE_PROJECT_NAME": self.project,
-            "COMPOSE_FILE": "docker-compose.yml:tests/compose/published.yml",
+            "COMPOSE_PROJECT_NAME": f"{_PROJECT}{self.owner}",
+            "COMPOSE_FILE": os.pathsep.join(map(str, _FILES)),
             "PENSTOCK_PORT": str(self.ports["front-door"]),
-            "PENSTOCK_PLANT_SUBNET": _PLANT_SUBNET,
+            "PENSTOCK_PLANT_SUBNET": f"10.217.{60 + self.owner % 190}.0/24",
         }

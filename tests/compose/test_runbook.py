@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+from pathlib import Path
 
 import pytest
 from penstock_local.environment import ADMIN_TOKEN
@@ -17,11 +18,11 @@ BLOCKS = blocks_of(RUNBOOK.read_text())
 
 @pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.heading)
 def test_the_commands_of_a_runbook_do_what_they_say(
-    compose_stack: ComposeStack, trained: Trained, block: Block
+    compose_stack: ComposeStack, trained: Trained, block: Block, tmp_path: Path
 ) -> None:
     done = subprocess.run(  # noqa: S603  # our own page
         ["bash", "-euo", "pipefail", "-c", block.script],  # noqa: S607
-        cwd=ROOT,
+        cwd=tmp_path,  # some write a file
         env={
             **os.environ,
             **compose_stack.variables,

@@ -22,7 +22,7 @@ from penstock_local.parts import ALSO_AFTER
 from penstock_local.ports import ALL_ADDRESSES, DEFAULT_PORTS
 
 ROOT = Path(__file__).parents[2]
-PLANT_SUBNET = "172.30.58.0/24"
+PLANT_SUBNET = "10.217.58.0/24"
 STAND_INS = ("aws", "sagemaker", "postgres", "snowflake")
 ENDING = {"bootstrap", "demo"}
 """Services that do their work and end."""

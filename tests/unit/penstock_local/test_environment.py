@@ -39,5 +39,5 @@ def test_in_containers_every_part_is_reached_by_its_own_name() -> None:
 
 def test_only_where_it_is_asked_for_may_sources_be_on_this_machine() -> None:
     assert not any("SOURCES" in name for name in stack_variables(on_loopback(DEFAULT_PORTS)))
-    within = sources_within(["172.30.58.0/24"])
-    assert within == {"PENSTOCK_SOURCES_PRIVATE_CIDRS": '["172.30.58.0/24"]'}
+    within = sources_within(["10.217.58.0/24"])
+    assert within == {"PENSTOCK_SOURCES_PRIVATE_CIDRS": '["10.217.58.0/24"]'}
