@@ -1,11 +1,12 @@
 """The stack that keeps things: network, key, topics, queues, tables, buckets, Aurora, secrets."""
 
 from aws_cdk import CfnOutput, Environment, Stack
+from aws_cdk import aws_ecs as ecs
 from constructs import Construct
 
 from penstock_infra import extras
 from penstock_infra.arns import Names
-from penstock_infra.config import Deployment
+from penstock_infra.config import MIGRATIONS, Deployment
 from penstock_infra.constructs.aurora import Aurora
 from penstock_infra.constructs.buckets import Buckets
 from penstock_infra.constructs.channels import Channels
@@ -13,6 +14,8 @@ from penstock_infra.constructs.deployer import Deployer
 from penstock_infra.constructs.endpoints import Endpoints
 from penstock_infra.constructs.firewalls import MIGRATIONS_GROUP, Firewalls
 from penstock_infra.constructs.key import customer_key
+from penstock_infra.constructs.log_groups import log_group, log_path
+from penstock_infra.constructs.migrations import Migrations
 from penstock_infra.constructs.network import Network, subnet_ids
 from penstock_infra.constructs.registry import Registry
 from penstock_infra.constructs.secrets import API_TOKENS, SNOWFLAKE, Secrets
@@ -53,15 +56,45 @@ class DataStack(Stack):
             group=self.firewalls.aurora,
             key=self.key,
         )
+        self.cluster = self._add_cluster()
+        self.migrations = Migrations(
+            self,
+            MIGRATIONS,
+            deployment=deployment,
+            registry=self.registry,
+            aurora=self.aurora,
+            key=self.key,
+        )
         if deployment.github_repository is not None:
             Deployer(self, "deployer", deployment=deployment, names=Names(deployment.name_prefix))
         extras.add_to_data(self)
         self._add_outputs()
 
+    def _add_cluster(self) -> ecs.Cluster:
+        # Container Insights counts the tasks that autoscaling divides by.
+        log_group(
+            self, "insights", deployment=self.deployment, key=self.key,
+            path=f"/aws/ecs/containerinsights/{self.deployment.name_prefix}/performance",
+        )  # fmt: skip
+        log_group(
+            self, "metrics", deployment=self.deployment, key=self.key,
+            path=log_path(self.deployment, "metrics"),
+        )  # fmt: skip
+        return ecs.Cluster(
+            self,
+            "cluster",
+            cluster_name=self.deployment.name_prefix,
+            vpc=self.network.vpc,
+            container_insights_v2=ecs.ContainerInsights.ENABLED,
+            enable_fargate_capacity_providers=True,
+        )
+
     def _add_outputs(self) -> None:
-        """Where the migrations run, and where people put the API tokens."""
+        """How the migrations are run, and where people put the API tokens."""
         subnets = subnet_ids(self.network.vpc, self.network.places.inner)
         told = {
+            "ClusterName": self.cluster.cluster_name,
+            "MigrationsTask": self.migrations.task.task_definition_arn,
             "MigrationsSubnets": ",".join(subnets),
             "MigrationsGroup": self.firewalls.groups[MIGRATIONS_GROUP].security_group_id,
             "ApiTokensSecret": self.secrets.secrets[API_TOKENS].secret_arn,

@@ -12,6 +12,8 @@ from penstock_infra.constructs.collector import TRACES_ADDRESS
 from penstock_infra.sizes import least_tasks
 
 EVERYWHERE = "0.0.0.0"  # noqa: S104 -- in a task of its own, behind its security group
+USER = "10001:10001"
+"""Whom the images run as."""
 WORK_FOLDER = "/tmp"  # noqa: S108 -- a volume of the task: its root cannot be written
 ASKED_BY_PEOPLE = frozenset({"console", "training-orchestrator", "results-writer"})
 """Commands whose routes ask for a person's token."""

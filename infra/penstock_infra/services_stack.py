@@ -2,7 +2,6 @@
 
 from aws_cdk import Aws, CfnOutput, Environment, Stack
 from aws_cdk import aws_ec2 as ec2
-from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
@@ -14,10 +13,7 @@ from penstock_infra.arns import Names
 from penstock_infra.config import Deployment
 from penstock_infra.constructs.autoscaling import Autoscaling
 from penstock_infra.constructs.command_service import CommandService, Surroundings
-from penstock_infra.constructs.firewalls import MIGRATIONS_GROUP
 from penstock_infra.constructs.load_balancer import FACING, LoadBalancer
-from penstock_infra.constructs.log_groups import log_group, log_path
-from penstock_infra.constructs.migrations import Migrations
 from penstock_infra.constructs.readers import ReadersRole
 from penstock_infra.constructs.roles import granted_role
 from penstock_infra.constructs.schedules import Schedules
@@ -59,10 +55,8 @@ class ServicesStack(Stack):
             {"sagemaker": self.sagemaker_role.role_arn},
         )
         self.users = Users(self, "users", deployment=deployment)
-        self.cluster = self._add_cluster()
         self._around = self._surroundings()
         self.services = {command.name: self._add_service(command) for command in COMMANDS}
-        self.migrations = self._add_migrations()
         self.load_balancer = self._add_load_balancer()
         self.web_firewall = WebFirewall(
             self,
@@ -101,30 +95,11 @@ class ServicesStack(Stack):
             key_arn=self.data.key.key_arn,
         )
 
-    def _add_cluster(self) -> ecs.Cluster:
-        # Container Insights counts the tasks that autoscaling divides by.
-        log_group(
-            self, "insights", deployment=self.deployment, key=self.data.key,
-            path=f"/aws/ecs/containerinsights/{self.deployment.name_prefix}/performance",
-        )  # fmt: skip
-        log_group(
-            self, "metrics", deployment=self.deployment, key=self.data.key,
-            path=log_path(self.deployment, "metrics"),
-        )  # fmt: skip
-        return ecs.Cluster(
-            self,
-            "cluster",
-            cluster_name=self.deployment.name_prefix,
-            vpc=self.data.network.vpc,
-            container_insights_v2=ecs.ContainerInsights.ENABLED,
-            enable_fargate_capacity_providers=True,
-        )
-
     def _surroundings(self) -> Surroundings:
         data = self.data
         return Surroundings(
             deployment=self.deployment,
-            cluster=self.cluster,
+            cluster=data.cluster,
             registry=data.registry,
             # Known by their ARNs alone, so that CDK grants nobody anything in the data stack.
             secrets={
@@ -166,16 +141,6 @@ class ServicesStack(Stack):
             self, f"group-{name}", group_id, mutable=False
         )
 
-    def _add_migrations(self) -> Migrations:
-        aurora = self.data.aurora
-        return Migrations(
-            self,
-            MIGRATIONS_GROUP,
-            around=self._around,
-            dsn=aurora.master_dsn,
-            master_secret_arn=aurora.master_secret_arn,
-        )
-
     def _add_load_balancer(self) -> LoadBalancer:
         data = self.data
         return LoadBalancer(
@@ -207,13 +172,11 @@ class ServicesStack(Stack):
         )
 
     def _add_outputs(self) -> None:
-        """What a smoke test and the run of the migrations need to know, beside the data stack's."""
+        """What a smoke test needs to know."""
         balancer = self.load_balancer.balancer.load_balancer_dns_name
         told = {
             "Address": self.deployment.domain_name or balancer,
             "LoadBalancerName": balancer,
-            "ClusterName": self.cluster.cluster_name,
-            "MigrationsTask": self.migrations.task.task_definition_arn,
             "StateMachine": self.machine.machine.state_machine_arn,
             "UserPool": self.users.pool.user_pool_id,
             "UserPoolClient": self.users.client.user_pool_client_id,

@@ -105,8 +105,8 @@ def _tasks(prefix: str) -> Iterator[Suppression]:
             "streams of one log group, named after tasks",
         )
         yield from _wildcards(policy, GRANTS[name], prefix)
-    yield from _plain_variables(MIGRATIONS)
-    yield _nothing_narrower(f"services/{MIGRATIONS}/execution-role/DefaultPolicy/Resource")
+    yield from _plain_variables(MIGRATIONS, stack="data")
+    yield _nothing_narrower(f"data/{MIGRATIONS}/execution-role/DefaultPolicy/Resource")
 
 
 def _others(prefix: str) -> Iterator[Suppression]:
@@ -125,9 +125,9 @@ def _nothing_narrower(path: str) -> Suppression:
     return Suppression(path, "AwsSolutions-IAM5[Resource::*]", _NO_RESOURCES)
 
 
-def _plain_variables(name: str) -> Iterator[Suppression]:
+def _plain_variables(name: str, *, stack: str = "services") -> Iterator[Suppression]:
     yield Suppression(
-        f"services/{name}/task/Resource",
+        f"{stack}/{name}/task/Resource",
         "AwsSolutions-ECS2",
         "plain variables name places and sizes; what is secret comes from Secrets Manager",
     )

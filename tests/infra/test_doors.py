@@ -11,9 +11,8 @@ from penstock.resources import QUEUES
 from penstock_infra.app import new_app
 from penstock_infra.arns import Names
 from penstock_infra.constructs.channels import Channels
-from penstock_infra.constructs.command_service import USER
 from penstock_infra.constructs.schedules import Schedules
-from penstock_infra.environment import WORK_FOLDER
+from penstock_infra.environment import USER, WORK_FOLDER
 
 from tests.infra.reading import as_text
 from tests.infra.synthesis import Synthesized

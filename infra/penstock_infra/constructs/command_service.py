@@ -19,6 +19,7 @@ from penstock_infra.constructs.log_groups import log_group, log_path
 from penstock_infra.constructs.registry import Registry
 from penstock_infra.constructs.task_roles import execution_role, task_role
 from penstock_infra.environment import (
+    USER,
     WORK_FOLDER,
     Facts,
     secret_variables,
@@ -27,7 +28,6 @@ from penstock_infra.environment import (
 from penstock_infra.permissions import GRANTS
 from penstock_infra.sizes import least_tasks
 
-USER = "10001:10001"
 _WORK_VOLUME = "work"
 _LONG_WORK_DISK_GIB = 100
 """Where DuckDB spills: raw pages, the data base and the files of one dataset."""

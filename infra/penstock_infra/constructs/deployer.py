@@ -62,7 +62,7 @@ def _written(names: Names) -> list[iam.PolicyStatement]:
         iam.PolicyStatement(actions=["ecs:DescribeTasks"], resources=names.arns("task", ["*"])),
         iam.PolicyStatement(
             actions=["iam:PassRole"],
-            resources=[f"{account}{names.prefix}-services-migrations*"],
+            resources=[f"{account}{names.prefix}-data-migrations*"],
             conditions={"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}},
         ),
     ]
