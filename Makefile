@@ -62,7 +62,7 @@ check: lint types imports ## the one-minute part of the gate: lint, types, impor
 	@HYPOTHESIS_PROFILE=quick $(BIN)/pytest tests/unit tests/contract -q -n 2
 
 .PHONY: test test-unit test-integration test-e2e
-test: lint types imports test-unit test-integration test-e2e ## the whole gate
+test: lint types imports test-unit test-integration test-e2e infra-check ## the whole gate
 test-unit: setup ## unit and contract tests, every property with many examples
 	@$(BIN)/pytest tests/unit tests/contract -q -n 2
 test-integration: setup ## real adapters against the embedded stack
