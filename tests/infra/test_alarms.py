@@ -28,7 +28,7 @@ def queue_of(alarm: dict[str, Any]) -> str:
 
 
 def test_ids_in_alarms_are_the_headings_of_the_runbook(everything: Synthesized) -> None:
-    headings = re.findall(r"^## (PS-\S+)$", (ROOT / RUNBOOK).read_text(), re.MULTILINE)
+    headings = re.findall(r"^#+ (PS-\S+)$", (ROOT / RUNBOOK).read_text(), re.MULTILINE)
     assert {problem_of(alarm) for alarm in alarms_of(everything)} == set(headings)
 
 
