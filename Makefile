@@ -73,7 +73,7 @@ test-e2e: setup ## only public doors: data sets in, scores out, a notebook run, 
 .PHONY: infra-check
 infra-check: setup ## types, templates, policies and rules of the AWS stacks; no account needed
 	@$(BIN)/mypy --config-file infra/mypy.ini
-	@$(BIN)/pytest tests/infra -q
+	@$(BIN)/pytest tests/infra -q -n 2
 
 .PHONY: infra-accept
 infra-accept: setup ## take the actions of each role, as the templates have them now, for those that were looked at
