@@ -27,6 +27,7 @@ from typing import Any
 
 import uvicorn
 
+from penstock_local.abandoned import IDLE_SECONDS, AbandonedSessions
 from penstock_local.addresses import SNOWFLAKE_DATABASE, SNOWFLAKE_SCHEMA
 
 
@@ -36,13 +37,20 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--state-dir", type=Path, required=True)
     parser.add_argument("--host", default="127.0.0.1", help="another one only inside a container")
+    parser.add_argument(
+        "--abandoned-after",
+        type=float,
+        default=IDLE_SECONDS,
+        metavar="SECONDS",
+        help="so long a client may leave changes uncommitted without a word",
+    )
     options = parser.parse_args()
     snowflake = open_databases(options.state_dir.resolve())
     server: Any = importlib.import_module("fakesnow.server")
     server.shared_fs = snowflake
     _quieten()
     config = uvicorn.Config(
-        server.app,
+        AbandonedSessions(server.app, server.sessions, idle_seconds=options.abandoned_after),
         host=options.host,
         port=options.port,
         log_level="warning",

@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 import snowflake.connector
 from penstock_local.addresses import snowflake_connection
 
@@ -99,6 +100,31 @@ def test_a_merge_and_an_insert_are_dropped_together(
 
         assert rows(connection, "select count(*) from PREDICTIONS") == [(0,)]
         assert rows(connection, "select count(*) from LOADS") == [(0,)]
+
+
+def test_what_a_killed_client_left_open_holds_nobody_back(tmp_path: Path) -> None:
+    """The one who dies has changed a row and neither committed nor said goodbye; the next one
+    changes the same row. The dead one's session is over: had it only slept, it must not go on
+    with half a transaction.
+    """
+    folder = tmp_path / "snowflake"
+    update = "update PREDICTIONS set VALUE = VALUE + 1"
+    at_once = ("--abandoned-after", "0")
+    with serving("penstock_local.warehouse", folder, *at_once) as (port, process):
+        wait_for_server(process, folder, partial(ask, port, "/"))
+        settings = snowflake_connection(port)
+        with connected(settings) as killed, connected(settings) as alive:
+            rows(alive, f"create table PREDICTIONS ({COLUMNS})")
+            rows(alive, "insert into PREDICTIONS values ('a', '2026-11-20', 1, 0.5)")
+            alive.commit()
+            rows(killed, update)
+
+            rows(alive, update)
+            alive.commit()
+
+            assert rows(alive, "select VALUE from PREDICTIONS") == [(1.5,)]
+            with pytest.raises(snowflake.connector.errors.Error, match="401"):
+                rows(killed, update)
 
 
 def test_rows_survive_a_clean_end_and_a_kill(tmp_path: Path) -> None:
