@@ -68,6 +68,7 @@ def test_no_training_ran_twice_and_no_slice_is_missing(trained: Trained) -> None
     assert {item["state"] for item in trained.traces.slices} <= {"DONE", "SPLIT"}
 
 
+@pytest.mark.streams
 def test_every_container_is_killed_under_load(arena: Arena, trained: Trained) -> None:
     """The engine leaves a container alone that its own `kill` ended, whatever its policy says; on
     ECS the scheduler starts another one, and here we do.
@@ -86,6 +87,7 @@ def test_every_container_is_killed_under_load(arena: Arena, trained: Trained) ->
     load.assert_nothing_lost_or_doubled()
 
 
+@pytest.mark.streams
 def test_a_program_that_dies_is_started_again_by_the_engine(arena: Arena, trained: Trained) -> None:
     with under_load(arena, Pumps("pump-crashed", site=7)) as load:
         for command in COMMANDS:
@@ -99,6 +101,7 @@ def test_a_program_that_dies_is_started_again_by_the_engine(arena: Arena, traine
     load.assert_nothing_lost_or_doubled()
 
 
+@pytest.mark.streams
 def test_every_container_is_replaced_under_load(arena: Arena, trained: Trained) -> None:
     """As a rollout does it: SIGTERM, and another container with the same name."""
     with under_load(arena, Pumps("pump-replaced", site=8)) as load:
@@ -113,6 +116,7 @@ def test_every_container_is_replaced_under_load(arena: Arena, trained: Trained) 
     load.assert_nothing_lost_or_doubled()
 
 
+@pytest.mark.streams
 def test_workers_share_the_load_and_one_of_them_may_die(arena: Arena, trained: Trained) -> None:
     with under_load(arena, Pumps("pump-shared", site=9)) as load:
         _scale(arena.stack, MORE_WORKERS)
@@ -139,6 +143,7 @@ def _has_worked(worker: Container) -> bool:
     return worker.counted("deliveries", port=8084, queue="inference") > 0
 
 
+@pytest.mark.streams
 def test_every_stand_in_is_stopped_and_started_under_load(arena: Arena, trained: Trained) -> None:
     """By SIGTERM, at which they write down what they hold: killed, the stand-in of AWS would lose
     messages of up to ten seconds, which SQS never does.

@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import FastAPI
 from opentelemetry.sdk.trace.export import SpanExporter
 from penstock.channel import Queue
+from penstock.domain.time import SECOND, Micros
 from penstock.ledger import Ledger
 from penstock.registry import ModelRegistry
 from penstock.runtime import http
@@ -22,7 +23,7 @@ from inference_worker.asking import RetryLimits
 from inference_worker.asset_lanes import AssetLanes
 from inference_worker.bulkhead import Patience
 from inference_worker.context_keeper import ContextKeeper
-from inference_worker.corrections import CorrectionsHandler
+from inference_worker.corrections import CorrectionLimits, CorrectionsHandler
 from inference_worker.deferred import DeferredHandler
 from inference_worker.deferring import Deferring
 from inference_worker.gate import GateLimits
@@ -109,6 +110,9 @@ class _Assembly:
             archive=places.archive, states=states, ledger=ledger, settle=settle,
             snapshot=keeper.current, again=places.corrections, clock=places.clock,
             metrics=self.metrics,
+            limits=CorrectionLimits(
+                recheck_after=Micros(round(settings.recheck_seconds * SECOND))
+            ),
         )  # fmt: skip
         redrives = DeferredHandler(settle, keeper.current, places.clock)
 

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import msgspec
-from penstock.channels.corrections import CHANNEL, CorrectionMessage
+from penstock.channels.corrections import CHANNEL, RECHECK, CorrectionMessage
 from penstock.domain.errors import InvalidInput, NotYet, StoreUnavailable
 from penstock.domain.ids import LIVE, AssetName, GatewayId, PackId, RunId, TagPath
 from penstock.domain.readings import Reading
 from penstock.domain.samples import NEVER, Sample
-from penstock.domain.time import DAY, HOUR, Micros
+from penstock.domain.time import DAY, HOUR, SECOND, Micros
 from penstock.gathering import gather_all
 from penstock.ledger import ARCHIVE_HOP, Ledger
 from penstock.ports import Clock, Delivery, Publisher
@@ -61,6 +61,11 @@ class CorrectionLimits:
     unit: Micros = HOUR
     furthest_look_back: Micros = DAY
     longest_wait: Micros = DAY
+    recheck_after: Micros = Micros(300 * SECOND)
+    """When a range is made once more. Longer than a pack that was in the hands of a process that
+    died takes to come to the archive: the ledger tells of the packs that a correction names, and
+    an earlier one may still be on its way.
+    """
 
 
 class CorrectionsHandler:
@@ -93,6 +98,9 @@ class CorrectionsHandler:
     async def handle(self, delivery: Delivery) -> None:
         """Correct one unit of the range, and send the rest as a message of its own."""
         message = CHANNEL.decode(delivery.body)
+        early = message.created_at - self._clock.now()
+        if message.kind == RECHECK and early > 0:
+            raise NotYet("a recheck before its time", retry_after_seconds=early / SECOND)
         missing = await self._missing(message.packs)
         if missing:
             await self._wait(message, missing, delivery.receive_count)
@@ -107,6 +115,9 @@ class CorrectionsHandler:
         self._metrics.count("frames_skipped", made.skipped)
         self._metrics.count("frames_corrected", len(made.rows))
         await self._settle(made.rows, lane="bulk")
+        if message.kind != RECHECK:
+            later = Micros(self._clock.now() + self._limits.recheck_after)
+            await self._send(message, until=unit.until, created_at=later, kind=RECHECK)
         if unit.until < message.until:
             await self._send(message, since=Micros(unit.until + 1))
 

@@ -11,7 +11,7 @@ from inference_worker.settle import FrameEnd
 from inference_worker.state import AssetState
 from inference_worker.state_store import StateStore
 from penstock.adapters.memory import MemoryDelivery, MemoryQueue
-from penstock.channels.corrections import CHANNEL, VERSION, CorrectionMessage
+from penstock.channels.corrections import CHANNEL, RECHECK, VERSION, CorrectionMessage
 from penstock.channels.deferred import FrameRow
 from penstock.domain.assets import Binding, Trigger
 from penstock.domain.errors import InvalidInput, NotYet
@@ -82,6 +82,10 @@ class Desk:
         return [(row.event_time, row.features) for row in self.rows]
 
     async def rest(self) -> list[CorrectionMessage]:
+        """What is left of the range, without the rechecks of what was made."""
+        return [message for message in await self.sent_again() if message.kind != RECHECK]
+
+    async def sent_again(self) -> list[CorrectionMessage]:
         deliveries = await self.again.receive(at_most=10, wait_seconds=0)
         for delivery in deliveries:
             assert isinstance(delivery, MemoryDelivery)
@@ -174,6 +178,24 @@ async def test_a_long_range_is_corrected_one_unit_per_message() -> None:
         assert message.until == until
         seen += [at for at, _ in await desk.correct(message.since, message.until)]
     assert seen == [NOON + second * SECOND for second in range(0, 180, 30)]
+
+
+async def test_a_range_is_made_once_more_when_the_archive_has_caught_up() -> None:
+    """A pack that the state knew was on its way to the archive when its archivist was killed."""
+    desk = Desk(binding(row(*last("TEMP"))))
+    await desk.archived(temp(0, 1))
+    await desk.correct(NOON, NOON + 30 * SECOND)
+
+    (again,) = await desk.sent_again()
+
+    assert again.kind == RECHECK
+    assert again.created_at == desk.world.clock.now() + 300 * SECOND
+    assert (again.since, again.until) == (NOON, NOON + 30 * SECOND)
+    early = MemoryQueue("corrections")
+    await early.publish([CHANNEL.encode(again)])
+    (delivery,) = await early.receive(at_most=1, wait_seconds=0)
+    with pytest.raises(NotYet):
+        await desk.handler.handle(delivery)
 
 
 async def test_a_clock_is_owed_the_ticks_between_the_range_and_its_neighbours() -> None:

@@ -44,6 +44,7 @@ from tests.unit.inference_worker.plants import PUMP
 SETTINGS = Settings.model_validate(
     {"aurora": {"dsn": "postgresql://nowhere"}, "receive_wait_seconds": 0.05,
      "drain_seconds": 1.0, "context_poll_seconds": 0.01, "publish_linger_seconds": 0.001,
+     "recheck_seconds": 0,
      "live_patience_seconds": 0.3, "probe_seconds": 0.01}
 )  # fmt: skip
 
