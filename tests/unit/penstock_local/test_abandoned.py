@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -26,6 +27,8 @@ class Server:
 
     def __init__(self) -> None:
         self.now = 0.0
+        self.during_next: Callable[[], Awaitable[None]] | None = None
+        """What others ask while the next statement is being answered."""
         self.mine, self.others = Connection(), Connection()
         self.sessions = {"mine": self.mine, "others": self.others}
         self._app = AbandonedSessions(
@@ -47,6 +50,9 @@ class Server:
 
     async def _answer(self, _scope: Any, receive: Any, _send: Any) -> None:
         await receive()
+        during, self.during_next = self.during_next, None
+        if during is not None:
+            await during()
 
 
 @pytest.fixture
@@ -94,6 +100,17 @@ async def test_one_that_only_reads_and_the_one_that_asks_are_left_alone(server: 
     server.now = 100.0
     await server.ask("mine", "SELECT 1")
     assert (server.others.said, server.mine.said) == ([], [])
+
+
+async def test_a_long_statement_is_no_silence(server: Server) -> None:
+    """Its session has changed something and its next statement takes longer than the patience."""
+    await server.ask("others", "MERGE INTO t")
+    server.during_next = lambda: server.ask("mine", "SELECT 1")
+
+    server.now = 100.0
+    await server.ask("others", "MERGE INTO t")
+
+    assert server.others.said == []
 
 
 async def test_what_is_no_statement_changes_nothing(server: Server) -> None:
