@@ -10,7 +10,7 @@ from typing import Any
 from penstock.command import Command
 from penstock.metrics import INGEST_API, METRICS, WORKER, Metric, MetricName, cloudwatch_namespace
 from penstock.problems import RUNBOOK
-from penstock.resources import COMMANDS, QUEUES, TOPICS
+from penstock.resources import COMMANDS, DEAD_LETTER_QUEUES, QUEUES
 
 from penstock_infra.config import Deployment
 from penstock_infra.dashboard_layout import Widget, figures, graph, laid_out, lines, search
@@ -102,12 +102,8 @@ def _queues(prefix: str, region: str) -> Iterator[Widget]:
     ):
         measures = [(queue.name, of_queue(prefix, queue.name, name)) for queue in QUEUES]
         yield lines(title, region, measures)
-    dead = [queue.dead_letter_name for queue in QUEUES] + [
-        topic.subscription_dead_letter_name(queue)
-        for topic in TOPICS
-        for queue in topic.subscribers
-    ]
-    yield lines("Dead letters", region, [(name, of_queue(prefix, name, _VISIBLE)) for name in dead])
+    dead = [(name, of_queue(prefix, name, _VISIBLE)) for name in DEAD_LETTER_QUEUES]
+    yield lines("Dead letters", region, dead)
 
 
 def _of_tasks(prefix: str, region: str, command: Command) -> Widget:

@@ -12,6 +12,7 @@ from penstock.resources import (
     AUDIT,
     COMMANDS,
     DATASETS,
+    DEAD_LETTER_QUEUES,
     DEAD_LETTERS,
     DISCOVERED_TAGS,
     GATEWAYS,
@@ -22,12 +23,10 @@ from penstock.resources import (
     LEASES,
     LEDGER,
     MODELS,
-    QUEUES,
     SLICES,
     SOURCES,
     STATE,
     STEPS,
-    TOPICS,
     TRAINING,
 )
 
@@ -164,17 +163,8 @@ _TRAINING_PREPARER = (
     *objects(TRAINING, {"raw": ("Get",), "datasets": ("Get", "Put")}),
 )
 
-_ALL_DEAD_LETTER_QUEUES = (
-    *(queue.dead_letter_name for queue in QUEUES),
-    *(
-        topic.subscription_dead_letter_name(queue)
-        for topic in TOPICS
-        for queue in topic.subscribers
-    ),
-)
-
 _CONSOLE = (
-    Grant(consume().actions, "queue", _ALL_DEAD_LETTER_QUEUES),
+    Grant(consume().actions, "queue", DEAD_LETTER_QUEUES),
     items(GATEWAYS, "Get", "Put", "Update", "Delete", "Scan"),
     items(SOURCES, "Get", "Put", "Scan"),
     items(MODELS, "Get"),

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import boto3
 import psycopg
 import typer
-from penstock.resources import QUEUES, TOPICS, physical_name
+from penstock.resources import DEAD_LETTER_QUEUES, QUEUES, physical_name
 from rich.table import Table
 
 from penstock_local import stackfile
@@ -86,16 +86,8 @@ def read_counts(environment: Mapping[str, str]) -> dict[str, tuple[int, ...]]:
         aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
     )
     prefix = environment.get("PENSTOCK_NAME_PREFIX", PREFIX)
-    return {name: _counts(sqs, physical_name(prefix, name)) for name in _names()}
-
-
-def _names() -> list[str]:
-    undelivered = (t.subscription_dead_letter_name(q) for t in TOPICS for q in t.subscribers)
-    return [
-        *(queue.name for queue in QUEUES),
-        *(queue.dead_letter_name for queue in QUEUES),
-        *undelivered,
-    ]
+    names = [*(queue.name for queue in QUEUES), *DEAD_LETTER_QUEUES]
+    return {name: _counts(sqs, physical_name(prefix, name)) for name in names}
 
 
 def _counts(sqs: Any, name: str) -> tuple[int, ...]:

@@ -47,6 +47,15 @@ TOPICS: tuple[Topic, ...] = tuple(
     channel.carrier for channel in CHANNELS.values() if isinstance(channel.carrier, Topic)
 )
 QUEUES: tuple[Queue, ...] = tuple(queue for c in CHANNELS.values() for queue in c.queues)
+DEAD_LETTER_QUEUES: tuple[str, ...] = (
+    *(queue.dead_letter_name for queue in QUEUES),
+    *(
+        topic.subscription_dead_letter_name(queue)
+        for topic in TOPICS
+        for queue in topic.subscribers
+    ),
+)
+"""Names of all that keep what was given up: one per queue, and one per subscription of a topic."""
 
 GATEWAYS = Table("gateways", "gateway_id")
 """Settings and key hashes of each gateway."""

@@ -13,7 +13,7 @@ from penstock.adapters.s3 import S3ObjectStore
 from penstock.adapters.sqs import SqsReceiver, queue_url
 from penstock.gateways import GatewayStore
 from penstock.registry import ModelRegistry
-from penstock.resources import ARCHIVE, GATEWAYS, physical_name
+from penstock.resources import ARCHIVE, DEAD_LETTER_QUEUES, GATEWAYS, physical_name
 from penstock.runtime import auth, http
 from penstock.runtime.clock import SystemClock
 from penstock.runtime.consumer import Consumer
@@ -28,7 +28,7 @@ from console.audit import Audit
 from console.context_store import ContextStore
 from console.dead_letters import DeadLetterStore
 from console.dependencies import State
-from console.intake import dead_letter_queues, keep_in
+from console.intake import keep_in
 from console.predictions import PredictionHistory
 from console.quarantine import Quarantine
 from console.routes import assets, audit, bindings, gateways, predictions, refusals, sources
@@ -116,7 +116,7 @@ async def _drain_dead_letters(
 ) -> None:
     sqs = await clients.sqs()
     stop = Stop()
-    for queue in dead_letter_queues():
+    for queue in DEAD_LETTER_QUEUES:
         name = physical_name(settings.name_prefix, queue)
         consumer = Consumer(
             SqsReceiver(sqs, await queue_url(sqs, name)),

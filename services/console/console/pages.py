@@ -11,6 +11,9 @@ from pydantic import BaseModel
 T = TypeVar("T")
 
 Limit = Annotated[int, Query(ge=1, le=1000, description="Items of a page.")]
+Day = Annotated[
+    str | None, Query(pattern=r"^\d{4}-\d{2}-\d{2}$", description="UTC day; today if left out.")
+]
 Cursor = Annotated[str | None, Query(description="`next` of the page before.")]
 
 

@@ -4,7 +4,14 @@ from pathlib import Path
 
 import pytest
 from penstock.command import Command, OnBacklog, PathRule
-from penstock.resources import COMMANDS, OTHER_PATHS, PATH_RULES, QUEUES
+from penstock.resources import (
+    COMMANDS,
+    DEAD_LETTER_QUEUES,
+    OTHER_PATHS,
+    PATH_RULES,
+    QUEUES,
+    TOPICS,
+)
 from penstock.runtime.settings import ConsumerSettings
 
 ROOT = Path(__file__).parents[3]
@@ -24,6 +31,13 @@ each_command = pytest.mark.parametrize("command", COMMANDS, ids=lambda command: 
 def test_every_queue_has_one_command_that_reads_it() -> None:
     readers = Counter(queue.name for command in COMMANDS for queue in command.consumes)
     assert readers == {queue.name: 1 for queue in QUEUES}
+
+
+def test_every_queue_and_every_subscription_has_its_dead_letters() -> None:
+    assert "inference-dlq" in DEAD_LETTER_QUEUES
+    assert "readings-to-inference-dlq" in DEAD_LETTER_QUEUES
+    subscriptions = sum(len(topic.subscribers) for topic in TOPICS)
+    assert len(set(DEAD_LETTER_QUEUES)) == len(QUEUES) + subscriptions
 
 
 def test_commands_have_names_and_ports_of_their_own() -> None:

@@ -1,18 +1,14 @@
 """The audit: who changed what, for whoever must account for it."""
 
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 from penstock.domain.time import to_iso
 
 from console.dependencies import Admin, StateDep
-from console.pages import Cursor, Limit, Page, read_cursor, write_cursor
+from console.pages import Cursor, Day, Limit, Page, read_cursor, write_cursor
 
 router = APIRouter(prefix="/v1/audit", tags=["audit"])
-
-Day = Annotated[
-    str | None, Query(pattern=r"^\d{4}-\d{2}-\d{2}$", description="UTC day; today if left out.")
-]
 
 
 @router.get("")

@@ -1,19 +1,15 @@
 """What was refused or given up: quarantine of readings, dead letters of messages."""
 
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 from penstock.domain.time import Micros, to_iso
 
 from console.dependencies import StateDep, Viewer
-from console.pages import Cursor, Limit, Page, read_cursor, write_cursor
+from console.pages import Cursor, Day, Limit, Page, read_cursor, write_cursor
 
 router = APIRouter(prefix="/v1", tags=["refusals"])
-
-Day = Annotated[
-    str | None, Query(pattern=r"^\d{4}-\d{2}-\d{2}$", description="UTC day; today if left out.")
-]
 
 
 @router.get("/dead-letters")
