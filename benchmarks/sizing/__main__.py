@@ -99,7 +99,7 @@ def _measure(
 
         busy = _phase(watch, flow)
         predictions = load.assets * int(load.seconds)
-        time.sleep(35)  # the oldest batch of the lake
+        stores.wait_until_written(stack)
         kept = {
             "aurora_bytes_per_prediction": round(stores.aurora_bytes_per_row(stack), 1),
             "archive_bytes_per_reading": round(stores.archive_bytes(stack) / accepted, 2),

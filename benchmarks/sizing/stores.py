@@ -8,6 +8,7 @@ import boto3
 import psycopg
 from penstock.resources import ARCHIVE, LAKE, physical_name
 from penstock_local.environment import PREFIX, REGION
+from penstock_local.looking import read_counts
 from penstock_local.stack import PenstockStack
 
 _WAIT_SECONDS = 120.0
@@ -24,6 +25,15 @@ def wait_for_predictions(stack: PenstockStack, *, binding: str, count: int) -> i
             if found >= count or time.monotonic() > deadline:
                 return found
             time.sleep(0.5)
+
+
+def wait_until_written(stack: PenstockStack) -> None:
+    """Wait until no queue holds a message; what a batch holds is in flight until it is written."""
+    deadline = time.monotonic() + _WAIT_SECONDS
+    while any(map(any, read_counts(stack.environment).values())):
+        if time.monotonic() > deadline:
+            raise SystemExit(f"messages are left after {_WAIT_SECONDS:g} s")
+        time.sleep(0.5)
 
 
 def aurora_bytes_per_row(stack: PenstockStack) -> float:
