@@ -12,14 +12,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from console.intake import dead_letter_queues
 from console.settings import Settings as ConsoleSettings
 from inference_worker.settings import Settings as WorkerSettings
 from ingest_api.gateway_directory import DirectorySettings
 from ingest_api.group_commit import CommitSettings
 from penstock.command import Command, OnCpu
 from penstock.metrics import METRICS
-from penstock.resources import COMMANDS, PATH_RULES, QUEUES, TOPICS
+from penstock.resources import COMMANDS, DEAD_LETTER_QUEUES, PATH_RULES, QUEUES, TOPICS
 from pydantic_settings import BaseSettings
 from results_writer.app import _ARCHIVE_LIMITS
 from results_writer.discovery import discover_sinks
@@ -41,7 +40,7 @@ def shape() -> dict[str, Any]:
         "commands": [_command(command) for command in COMMANDS],
         "subscribers": {topic.name: [q.name for q in topic.subscribers] for topic in TOPICS},
         "queues": len(QUEUES),
-        "dead_letter_queues": len(dead_letter_queues()),
+        "dead_letter_queues": len(DEAD_LETTER_QUEUES),
         "topics": len(TOPICS),
         "path_rules": len(PATH_RULES),
         "metrics": _rounded_up(sum(len(metric.services) for metric in METRICS)),
