@@ -75,9 +75,6 @@ def service_defaults(command: Command) -> dict[str, str]:
     variables = {f"{command.settings_prefix}_RECEIVE_WAIT_SECONDS": "2"}
     if command.name == "console":
         variables["CONSOLE_DEAD_LETTER_WAIT_SECONDS"] = "2"
-    if command.name == "inference-worker":
-        # What the archive was to have is there within seconds, or within a killed one's visibility.
-        variables["INFERENCE_WORKER_RECHECK_SECONDS"] = "20"
     if command.name == "results-writer":
         # Files and loads cost nothing here either: who watches sees results at once.
         for queue in ("SNOWFLAKE", "LAKE", "ARCHIVE"):

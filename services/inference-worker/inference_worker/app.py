@@ -8,7 +8,6 @@ from typing import Any
 from fastapi import FastAPI
 from opentelemetry.sdk.trace.export import SpanExporter
 from penstock.channel import Queue
-from penstock.domain.time import SECOND, Micros
 from penstock.ledger import Ledger
 from penstock.registry import ModelRegistry
 from penstock.runtime import http
@@ -19,11 +18,12 @@ from penstock.runtime.span_export import TracedProcess
 from penstock.runtime.telemetry import Metrics
 from penstock.runtime.tracing import Tracing
 
+from inference_worker.archived_packs import ArchivedPacks
 from inference_worker.asking import RetryLimits
 from inference_worker.asset_lanes import AssetLanes
 from inference_worker.bulkhead import Patience
 from inference_worker.context_keeper import ContextKeeper
-from inference_worker.corrections import CorrectionLimits, CorrectionsHandler
+from inference_worker.corrections import CorrectionsHandler
 from inference_worker.deferred import DeferredHandler
 from inference_worker.deferring import Deferring
 from inference_worker.gate import GateLimits
@@ -96,23 +96,22 @@ class _Assembly:
         places, settings = self.places, self.settings
         states = StateStore(places.tables, cached_states=settings.cached_states)
         settle = self._settling(keeper).settle
+        ledger = Ledger(places.tables, places.clock)
+        archived = ArchivedPacks(ledger, places.clock)
         lanes = AssetLanes(
             states,
+            archived,
             PlanFinisher(settle, places.corrections, places.clock, self.metrics).finish,
             self.metrics,
         )
-        ledger = Ledger(places.tables, places.clock)
         readings = ReadingsHandler(
             snapshot=keeper.current, lanes=lanes, settle=settle, ledger=ledger,
             metrics=self.metrics,
         )  # fmt: skip
         corrections = CorrectionsHandler(
-            archive=places.archive, states=states, ledger=ledger, settle=settle,
+            archive=places.archive, states=states, archived=archived, settle=settle,
             snapshot=keeper.current, again=places.corrections, clock=places.clock,
             metrics=self.metrics,
-            limits=CorrectionLimits(
-                recheck_after=Micros(round(settings.recheck_seconds * SECOND))
-            ),
         )  # fmt: skip
         redrives = DeferredHandler(settle, keeper.current, places.clock)
 

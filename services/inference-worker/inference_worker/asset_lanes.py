@@ -7,16 +7,18 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from penstock.domain.errors import StoreUnavailable, VersionConflict
 from penstock.domain.ids import AssetName, PackId
 from penstock.runtime.telemetry import Metrics
 
+from inference_worker.archived_packs import ArchivedPacks
 from inference_worker.arrivals import Arrival
 from inference_worker.bound import BoundAsset
 from inference_worker.plan import Plan, plan
 from inference_worker.settle import FrameEnd
+from inference_worker.state import PACKS_AT_MOST, AssetState
 from inference_worker.state_store import StateStore
 
 Finish = Callable[[BoundAsset, Plan, str], Awaitable[list[FrameEnd]]]
@@ -58,6 +60,7 @@ class AssetLanes:
     def __init__(
         self,
         states: StateStore,
+        archived: ArchivedPacks,
         finish: Finish,
         metrics: Metrics,
         *,
@@ -66,6 +69,7 @@ class AssetLanes:
     ) -> None:
         """Keep the states; `concurrency` bounds the assets that are merged at a time."""
         self._states = states
+        self._archived = archived
         self._finish = finish
         self._metrics = metrics
         self._slots = asyncio.Semaphore(concurrency)
@@ -107,6 +111,7 @@ class AssetLanes:
         name = batch.bound.asset.name
         for conflicts in range(_CONFLICTS_AT_MOST):
             state = await self._states.read(name, fresh=conflicts > 0)
+            state = replace(state, packs=await self._archived.without(state.packs))
             planned = plan(batch.bound, state, batch.arrivals)
             if not planned.is_changed:
                 return planned
@@ -116,5 +121,11 @@ class AssetLanes:
                 self._metrics.count("state_conflicts")
                 await asyncio.sleep(self._jitter.uniform(0, 0.005 * 2 ** min(conflicts, 6)))
             else:
+                self._count_forgotten(state, batch)
                 return planned
         raise StoreUnavailable(f"state of {name}: too many others write it")
+
+    def _count_forgotten(self, before: AssetState, batch: _Batch) -> None:
+        forgotten = len({*before.packs, *batch.packs}) - PACKS_AT_MOST
+        if forgotten > 0:
+            self._metrics.count("packs_forgotten", forgotten)

@@ -1,23 +1,22 @@
 """Deliveries of queue `corrections`: a range of an asset's event times, made from the archive."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Protocol
 
 import msgspec
-from penstock.channels.corrections import CHANNEL, RECHECK, CorrectionMessage
+from penstock.channels.corrections import CHANNEL, CorrectionMessage
 from penstock.domain.errors import InvalidInput, NotYet, StoreUnavailable
 from penstock.domain.ids import LIVE, AssetName, GatewayId, PackId, RunId, TagPath
 from penstock.domain.readings import Reading
 from penstock.domain.samples import NEVER, Sample
-from penstock.domain.time import DAY, HOUR, SECOND, Micros
-from penstock.gathering import gather_all
-from penstock.ledger import ARCHIVE_HOP, Ledger
+from penstock.domain.time import DAY, HOUR, Micros
 from penstock.ports import Clock, Delivery, Publisher
 from penstock.runtime.clock import new_id
 from penstock.runtime.telemetry import Metrics
 from penstock.runtime.tracing import current_span
 
+from inference_worker.archived_packs import ArchivedPacks
 from inference_worker.arrivals import Range
 from inference_worker.bound import BoundAsset
 from inference_worker.context import Snapshot
@@ -34,7 +33,6 @@ from inference_worker.settle import Settle
 from inference_worker.state import AssetState
 from inference_worker.state_store import StateStore
 
-_LOOKUPS_AT_ONCE = 8
 _RECEIVES_PER_MESSAGE = 10
 """Waits before a message is sent anew: its receive count must not take it to the dead letters."""
 
@@ -61,11 +59,6 @@ class CorrectionLimits:
     unit: Micros = HOUR
     furthest_look_back: Micros = DAY
     longest_wait: Micros = DAY
-    recheck_after: Micros = Micros(300 * SECOND)
-    """When a range is made once more. Longer than a pack that was in the hands of a process that
-    died takes to come to the archive: the ledger tells of the packs that a correction names, and
-    an earlier one may still be on its way.
-    """
 
 
 class CorrectionsHandler:
@@ -76,7 +69,7 @@ class CorrectionsHandler:
         *,
         archive: ReadingsReader,
         states: StateStore,
-        ledger: Ledger,
+        archived: ArchivedPacks,
         settle: Settle,
         snapshot: Callable[[], Snapshot],
         again: Publisher,
@@ -87,7 +80,7 @@ class CorrectionsHandler:
         """Keep the parts; `again` sends to the queue itself."""
         self._archive = archive
         self._states = states
-        self._ledger = ledger
+        self._archived = archived
         self._settle = settle
         self._snapshot = snapshot
         self._again = again
@@ -98,10 +91,7 @@ class CorrectionsHandler:
     async def handle(self, delivery: Delivery) -> None:
         """Correct one unit of the range, and send the rest as a message of its own."""
         message = CHANNEL.decode(delivery.body)
-        early = message.created_at - self._clock.now()
-        if message.kind == RECHECK and early > 0:
-            raise NotYet("a recheck before its time", retry_after_seconds=early / SECOND)
-        missing = await self._missing(message.packs)
+        missing = await self._archived.missing([PackId(pack) for pack in message.packs])
         if missing:
             await self._wait(message, missing, delivery.receive_count)
             return
@@ -115,21 +105,11 @@ class CorrectionsHandler:
         self._metrics.count("frames_skipped", made.skipped)
         self._metrics.count("frames_corrected", len(made.rows))
         await self._settle(made.rows, lane="bulk")
-        if message.kind != RECHECK:
-            later = Micros(self._clock.now() + self._limits.recheck_after)
-            await self._send(message, until=unit.until, created_at=later, kind=RECHECK)
         if unit.until < message.until:
             await self._send(message, since=Micros(unit.until + 1))
 
-    async def _missing(self, packs: Sequence[str]) -> list[str]:
-        archived = await gather_all(
-            [self._ledger.has(PackId(pack), ARCHIVE_HOP) for pack in packs],
-            at_once=_LOOKUPS_AT_ONCE,
-        )
-        return [pack for pack, is_there in zip(packs, archived, strict=True) if not is_there]
-
     async def _wait(
-        self, message: CorrectionMessage, missing: list[str], receive_count: int
+        self, message: CorrectionMessage, missing: list[PackId], receive_count: int
     ) -> None:
         if self._clock.now() - message.created_at > self._limits.longest_wait:
             raise InvalidInput(f"{len(missing)} packs never came to the archive: {missing[0]} ...")

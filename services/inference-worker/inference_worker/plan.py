@@ -17,7 +17,7 @@ from inference_worker.arrivals import Arrival, Fate, Range
 from inference_worker.bound import BoundAsset
 from inference_worker.owed import Owed
 from inference_worker.rows import frame_row
-from inference_worker.state import REMEMBERED_PACKS, AssetState
+from inference_worker.state import PACKS_AT_MOST, AssetState
 from inference_worker.triggers import NO_SAMPLES
 
 _NEAR = Micros(5 * MINUTE)
@@ -96,7 +96,7 @@ def _after(
     if newest == state.newest and kept == state.samples and not has_ranges:
         return state
     packs = dict.fromkeys([*state.packs, *(arrival.pack_id for arrival in tracked)])
-    return AssetState(kept, newest, tuple(packs)[-REMEMBERED_PACKS:], state.version + 1)
+    return AssetState(kept, newest, tuple(packs)[-PACKS_AT_MOST:], state.version + 1)
 
 
 def joined(ranges: Iterable[Range]) -> tuple[Range, ...]:

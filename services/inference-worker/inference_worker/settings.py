@@ -23,7 +23,6 @@ class Settings(ConsumerSettings):
     """Messages of queue deferred worked on at once."""
     corrections_at_once: Annotated[int, Field(ge=1, le=50)] = 4
     """Messages of queue corrections worked on at once."""
-    recheck_seconds: Annotated[float, Field(ge=0)] = 300.0
     """How long after a correction its range is made once more, from a newer archive."""
     context_poll_seconds: Annotated[float, Field(gt=0)] = 2.0
     """How often assets and bindings are looked at for changes."""

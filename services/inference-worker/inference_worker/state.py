@@ -15,8 +15,10 @@ from penstock.domain.time import Micros
 STATE_LIMIT = 64 * 1024
 """Bytes that the state of one asset may take; more is let go, and told by corrections."""
 
-REMEMBERED_PACKS = 16
-"""Packs whose readings a correction waits for: what was merged last may not be archived yet."""
+PACKS_AT_MOST = 1_000
+"""Packs on their way to the archive that a state names. Past it the oldest are let go: a correction
+made while the archive is further behind may miss them.
+"""
 
 _FORMAT = 1
 
@@ -26,6 +28,7 @@ class AssetState:
     """What is known of one asset's tags; version 0 means that nothing was written yet.
 
     `newest` is the newest sample's time of all tags; lateness is measured against it.
+    `packs` are those merged that were not seen in the archive yet: a correction waits for them.
     """
 
     samples: Mapping[str, TagSamples] = field(default_factory=dict)

@@ -19,7 +19,6 @@ def worker_of(prefix: str, folder: Path, dsn: str, **more: str) -> Iterator[Comm
     variables = {
         "INFERENCE_WORKER_AURORA__DSN": dsn,
         "INFERENCE_WORKER_RECEIVE_WAIT_SECONDS": "1",
-        "INFERENCE_WORKER_RECHECK_SECONDS": "2",
         **{f"INFERENCE_WORKER_{name.upper()}": value for name, value in more.items()},
     }
     with command("inference-worker", prefix, folder, variables) as worker:

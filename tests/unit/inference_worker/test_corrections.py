@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import pytest
+from inference_worker.archived_packs import ArchivedPacks
 from inference_worker.bulkhead import Lane
 from inference_worker.context import Snapshot, models_of
 from inference_worker.corrections import CorrectionLimits, CorrectionsHandler
@@ -11,11 +12,12 @@ from inference_worker.settle import FrameEnd
 from inference_worker.state import AssetState
 from inference_worker.state_store import StateStore
 from penstock.adapters.memory import MemoryDelivery, MemoryQueue
-from penstock.channels.corrections import CHANNEL, RECHECK, VERSION, CorrectionMessage
+from penstock.channels.corrections import CHANNEL, VERSION, CorrectionMessage
 from penstock.channels.deferred import FrameRow
 from penstock.domain.assets import Binding, Trigger
 from penstock.domain.errors import InvalidInput, NotYet
 from penstock.domain.frames import Aggregate, Feature
+from penstock.domain.ids import sortable_id
 from penstock.domain.predictions import PredictionFlag
 from penstock.domain.readings import Reading
 from penstock.domain.samples import TagSamples
@@ -25,6 +27,8 @@ from penstock.runtime.telemetry import Metrics
 from tests.factories import NOON, make_reading
 from tests.unit.inference_worker.plants import PUMP, binding, last, row, sample
 from tests.unit.inference_worker.worlds import World, version
+
+NEVER_ARCHIVED = sortable_id(Micros(NOON), bytes(10))
 
 
 class Desk:
@@ -40,7 +44,7 @@ class Desk:
         self.handler = CorrectionsHandler(
             archive=self.world.archive,
             states=self.states,
-            ledger=self.world.ledger,
+            archived=ArchivedPacks(self.world.ledger, self.world.clock),
             settle=self._settle,
             snapshot=lambda: snapshot,
             again=self.again,
@@ -82,10 +86,6 @@ class Desk:
         return [(row.event_time, row.features) for row in self.rows]
 
     async def rest(self) -> list[CorrectionMessage]:
-        """What is left of the range, without the rechecks of what was made."""
-        return [message for message in await self.sent_again() if message.kind != RECHECK]
-
-    async def sent_again(self) -> list[CorrectionMessage]:
         deliveries = await self.again.receive(at_most=10, wait_seconds=0)
         for delivery in deliveries:
             assert isinstance(delivery, MemoryDelivery)
@@ -128,7 +128,7 @@ async def test_nothing_is_made_before_the_archive_has_every_pack() -> None:
     desk = Desk(binding(row(*last("TEMP"))))
     there = await desk.archived(temp(0, 1))
     with pytest.raises(NotYet) as told:
-        await desk.correct(NOON, NOON, [there, "01kafzcf00pack000000000099"])
+        await desk.correct(NOON, NOON, [there, NEVER_ARCHIVED])
     assert told.value.retry_after_seconds == 1.0
     assert desk.rows == []
     assert await desk.correct(NOON, NOON, [there]) == [(NOON, [1.0])]
@@ -138,7 +138,7 @@ async def test_a_pack_that_never_comes_to_the_archive_is_told_to_people_in_the_e
     desk = Desk(binding(row(*last("TEMP"))), CorrectionLimits(longest_wait=HOUR))
     desk.world.clock.advance(seconds=3_601)
     with pytest.raises(InvalidInput, match="never came"):
-        await desk.correct(NOON, NOON, ["01kafzcf00pack000000000099"])
+        await desk.correct(NOON, NOON, [NEVER_ARCHIVED])
 
 
 async def test_a_frame_reads_as_far_back_as_it_needs() -> None:
@@ -178,24 +178,6 @@ async def test_a_long_range_is_corrected_one_unit_per_message() -> None:
         assert message.until == until
         seen += [at for at, _ in await desk.correct(message.since, message.until)]
     assert seen == [NOON + second * SECOND for second in range(0, 180, 30)]
-
-
-async def test_a_range_is_made_once_more_when_the_archive_has_caught_up() -> None:
-    """A pack that the state knew was on its way to the archive when its archivist was killed."""
-    desk = Desk(binding(row(*last("TEMP"))))
-    await desk.archived(temp(0, 1))
-    await desk.correct(NOON, NOON + 30 * SECOND)
-
-    (again,) = await desk.sent_again()
-
-    assert again.kind == RECHECK
-    assert again.created_at == desk.world.clock.now() + 300 * SECOND
-    assert (again.since, again.until) == (NOON, NOON + 30 * SECOND)
-    early = MemoryQueue("corrections")
-    await early.publish([CHANNEL.encode(again)])
-    (delivery,) = await early.receive(at_most=1, wait_seconds=0)
-    with pytest.raises(NotYet):
-        await desk.handler.handle(delivery)
 
 
 async def test_a_clock_is_owed_the_ticks_between_the_range_and_its_neighbours() -> None:

@@ -4,6 +4,7 @@ the greatest revision of every prediction was made from all readings, as if they
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -46,15 +47,21 @@ class Plant:
     def deliver(self, number: int, *, stale_by: int, crashes: bool) -> None:
         """One delivery of a pack to a worker whose cached state may be behind."""
         cached = self.states[max(0, len(self.states) - 1 - stale_by)]
-        planned = plan(self.asset, cached, self.packs[number])
+        planned = plan(self.asset, self._tidied(cached), self.packs[number])
         if planned.is_changed and cached is not self.states[-1]:
-            planned = plan(self.asset, self.states[-1], self.packs[number])
+            planned = plan(self.asset, self._tidied(self.states[-1]), self.packs[number])
         if planned.is_changed:
             self.states.append(planned.state)
         if not crashes:
             self._send_corrections(planned, number)
             self.asked.append(planned.rows)
             self.acked.add(number)
+
+    def _tidied(self, state: AssetState) -> AssetState:
+        """Without the packs that a correction need not wait for: the archive has them."""
+        return replace(
+            state, packs=tuple(pack for pack in state.packs if pack not in self.archived)
+        )
 
     def archive(self, number: int) -> None:
         self.archived |= {arrival.pack_id for arrival in self.packs[number]}

@@ -1,11 +1,12 @@
 """What readings of an asset lead to, told in small."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from inference_worker.arrivals import Arrival, Fate, Range
 from inference_worker.bound import BoundAsset
 from inference_worker.plan import Plan, joined, plan
-from inference_worker.state import REMEMBERED_PACKS, AssetState
+from inference_worker.state import PACKS_AT_MOST, AssetState
 from penstock.domain.assets import Trigger
 from penstock.domain.frames import Aggregate, Feature, FrameDefinition, FrameMode
 from penstock.domain.ids import PackId
@@ -122,7 +123,15 @@ def test_a_repeat_that_newer_data_has_overtaken_goes_to_corrections_in_order() -
 
 def test_the_state_remembers_the_packs_that_may_not_be_archived_yet() -> None:
     state = after(bound(), *scans(*range(1, 40)))
-    assert state.packs == tuple(PackId(f"s{at}") for at in range(40 - REMEMBERED_PACKS, 40))
+    assert state.packs == tuple(PackId(f"s{at}") for at in range(1, 40))
+
+
+def test_a_state_names_a_bounded_number_of_packs() -> None:
+    before = replace(AssetState(), packs=tuple(PackId(f"p{n}") for n in range(PACKS_AT_MOST)))
+    (scan,) = scans(1)
+    state = plan(bound(), before, scan).state
+    assert len(state.packs) == PACKS_AT_MOST
+    assert (state.packs[0], state.packs[-1]) == ("p1", "s1")
 
 
 def test_a_late_reading_asks_for_all_frames_that_it_may_have_changed() -> None:

@@ -202,6 +202,33 @@ async def test_a_late_reading_is_corrected_once_the_archive_has_it() -> None:
     assert told[Micros(NOON + 2 * SECOND)].features == (70, 30)
 
 
+async def test_a_correction_waits_for_the_pack_of_an_archivist_that_died_long_ago() -> None:
+    """The archive got every pack but the second; forty scans later a reading comes late."""
+    world = World(binding(row(*last("TEMP", "VIBRATION"), max_staleness=Micros(HOUR))))
+    await world.register()
+    async with world.worker():
+        held_up = None
+        for second in [0, 1, *range(3, 45)]:
+            message = await world.send(*scan(second, 70, second))
+            if second == 1:
+                held_up = message
+            else:
+                await world.archive_pack(message)
+            await until(lambda: not world.inference.bodies)
+            world.clock.advance(seconds=1)
+        late = make_reading(at=NOON + 2 * SECOND, value=90, accepted_at=NOON + 60 * SECOND)
+        await world.archive_pack(await world.send(late))
+        await until(lambda: not world.inference.bodies)
+        first = world.corrections.bodies
+        await until(lambda: world.corrections.bodies != first, meanwhile=world.hurry)
+        assert late.at not in {p.event_time for p in world.shown.values()}
+        assert held_up is not None
+        await world.archive_pack(held_up)
+        await until(lambda: not world.corrections.bodies, meanwhile=world.hurry)
+    told = {p.event_time: p for p in world.shown.values()}
+    assert told[late.at].features == (90, 1), "the vibration that the second pack brought"
+
+
 async def test_a_correction_waits_longer_than_its_receives_last() -> None:
     world = World(binding(grace=10 * HOUR))
     await world.register()

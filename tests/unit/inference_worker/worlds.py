@@ -26,7 +26,7 @@ from penstock.channels.readings import CHANNEL as READINGS
 from penstock.channels.readings import ReadingsMessage, readings_message, to_columns
 from penstock.domain.assets import Asset, Binding, Context
 from penstock.domain.errors import StoreUnavailable, UnknownEndpoint
-from penstock.domain.ids import PackId
+from penstock.domain.ids import PackId, sortable_id
 from penstock.domain.predictions import Prediction
 from penstock.domain.readings import Reading
 from penstock.domain.readings import Sequence as SequenceReading
@@ -44,7 +44,6 @@ from tests.unit.inference_worker.plants import PUMP
 SETTINGS = Settings.model_validate(
     {"aurora": {"dsn": "postgresql://nowhere"}, "receive_wait_seconds": 0.05,
      "drain_seconds": 1.0, "context_poll_seconds": 0.01, "publish_linger_seconds": 0.001,
-     "recheck_seconds": 0,
      "live_patience_seconds": 0.3, "probe_seconds": 0.01}
 )  # fmt: skip
 
@@ -179,7 +178,7 @@ class World:
         self._packs += 1
         return readings_message(
             to_columns(readings, sequences),
-            pack_id=f"01kafzcf00pack{self._packs:012d}",
+            pack_id=sortable_id(self.clock.now(), self._packs.to_bytes(10, "big")),
             created_at=self.clock.now(),
             trace=new_traceparent(is_sampled=True),
         )

@@ -4,7 +4,6 @@ from penstock.channel import Channel, Envelope, Queue
 from penstock.domain.time import Micros
 
 VERSION = 1
-RECHECK = "recheck"
 
 
 class CorrectionMessage(Envelope, frozen=True, kw_only=True):
@@ -13,8 +12,6 @@ class CorrectionMessage(Envelope, frozen=True, kw_only=True):
     Every pack of `packs` must be in the archive first: its ledger says so.
     `revision` is that of the state which asked for it, so that what a later reading made anew
     wins over what is computed here; 0 leaves it to the state's version at the time.
-    One of kind `recheck` makes the same range once more, not before its `created_at`: by then the
-    archive has what was on its way there when the range was made first.
     """
 
     asset: str
