@@ -40,7 +40,7 @@ SUSPEND_SECONDS = 60.0
 
 
 def dynamodb(deployment: Deployment) -> Iterator[Usage]:
-    """Frame state, ledger, newest predictions, and the polls of what workers cache."""
+    """Frame state, ledger, newest predictions, and what workers ask of them."""
     load = deployment.load
     state_units = max(1.0, STATE_UNITS_PER_READING * load.tags_per_asset)
     state = load.scans_per_second * state_units * load.seconds
@@ -50,7 +50,7 @@ def dynamodb(deployment: Deployment) -> Iterator[Usage]:
     yield Usage("DynamoDB", "writes of the ledger", "dynamodb-write", ledger * load.seconds)
     yield Usage("DynamoDB", "writes of newest predictions", "dynamodb-write", latest)
     reads = _reads_per_second(deployment) * load.seconds
-    yield Usage("DynamoDB", "reads of state, gateways, models", "dynamodb-read", reads)
+    yield Usage("DynamoDB", "reads of state, ledger, gateways, models", "dynamodb-read", reads)
     kept = (
         load.assets * state_units * 1024
         + ledger * LEDGER_ROW_BYTES * LEDGER_DAYS * 86_400
@@ -152,4 +152,6 @@ def _reads_per_second(deployment: Deployment) -> float:
     # Scans bill each begun 4 KiB of all items; a gateway or a model version is about 1 KiB.
     of_models = workers / deployment.setting("context_poll_seconds") * math.ceil(load.models / 4)
     of_gateways = doors / deployment.setting("gateways_refresh_seconds")
-    return of_state + of_models + of_gateways * math.ceil(load.gateways / 4)
+    # Each worker asks the ledger once whether the archive has a pack that a state of its names.
+    of_packs = workers * reading_packs(deployment).per_second
+    return of_state + of_models + of_gateways * math.ceil(load.gateways / 4) + of_packs

@@ -88,12 +88,18 @@ def test_frame_state_costs_by_the_reading_and_at_least_by_the_write() -> None:
     assert lonely["writes of frame state"] == pytest.approx(1_000 * MONTH)
 
 
+def test_every_worker_asks_once_whether_a_pack_is_archived() -> None:
+    used = quantities(list(stores.dynamodb(deployment(gateways=0, models=0))))
+    workers = deployment().running("inference-worker")
+    assert used["reads of state, ledger, gateways, models"] == pytest.approx(5 * workers * MONTH)
+
+
 def test_states_that_no_worker_caches_are_read() -> None:
     shape = replace(SHAPE, settings={**SHAPE.settings, "cached_states": 25.0})
     cached = quantities(list(stores.dynamodb(deployment())))
     missed = quantities(list(stores.dynamodb(deployment(shape=shape))))
     # Half of the 50 assets fit one worker: 25 reads a second of up to 4 KiB more.
-    name = "reads of state, gateways, models"
+    name = "reads of state, ledger, gateways, models"
     assert missed[name] - cached[name] == pytest.approx(25 * MONTH)
 
 
