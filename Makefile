@@ -116,7 +116,7 @@ compose-demo: ## make demo, on the stack of compose-up
 	@$(WITH_ENGINE) $(COMPOSE) --profile demo run --rm demo
 compose-down: ## stop the stack of compose-up and forget all that it holds
 	@$(WITH_ENGINE) $(COMPOSE) --profile demo down --volumes --remove-orphans
-compose-test: setup images ## look into the images, train through kills in containers, run every command of the runbook
-	@$(WITH_ENGINE) $(BIN)/pytest tests/compose -q -p no:randomly -m "not streams"
-compose-chaos: setup images ## kill, replace and scale containers under load
+compose-test: setup images ## look into the images, kill, replace and scale containers under load, run every command of the runbook
+	@$(WITH_ENGINE) $(BIN)/pytest tests/compose -q -p no:randomly
+compose-chaos: setup images ## only the part of compose-test that kills, replaces and scales containers under load
 	@$(WITH_ENGINE) $(BIN)/pytest tests/compose -q -p no:randomly -m streams
