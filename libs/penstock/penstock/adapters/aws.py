@@ -9,6 +9,7 @@ from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
 from botocore.exceptions import BotoCoreError, ClientError
 
+from penstock.adapters.form_body import write_form
 from penstock.domain.errors import StoreUnavailable, Throttled, Unavailable
 
 if TYPE_CHECKING:
@@ -58,8 +59,10 @@ class AwsClients:
         return await self._stack.enter_async_context(creating)
 
     async def sns(self) -> "SNSClient":
-        """Open a client of SNS."""
-        return cast("SNSClient", await self.client("sns"))
+        """Open a client of SNS; packs are large, so their calls are written our way."""
+        client = cast("SNSClient", await self.client("sns"))
+        client.meta.events.register("before-call.sns.PublishBatch", write_form)
+        return client
 
     async def sqs(self) -> "SQSClient":
         """Open a client of SQS; a receive may wait 20 s."""
