@@ -94,6 +94,10 @@ bench-sizing: setup ## CPU and memory of every command under a steady load, for 
 .PHONY: cost-documents
 cost-documents: setup ## what penstock cost knows of the code, and the tables of docs/cost.md
 	@$(BIN)/python scripts/cost_documents.py
+.PHONY: bench-ingest
+bench-ingest: setup ## CPU of the door per request, beside a no-op ASGI server
+	@$(BIN)/python -m benchmarks.ingest $(BENCH_ARGS)
+
 .PHONY: bench-tracing
 bench-tracing: setup ## CPU of the door with traces off, not sampled, sampled
 	@$(BIN)/python -m benchmarks.tracing

@@ -117,7 +117,15 @@ class Listening(Protocol):
 
 def run_service(app: ASGIApp, settings: Listening) -> None:
     """Serve until SIGTERM or SIGINT, then drain; end with an error where it never started."""
-    config = uvicorn.Config(
+    server = uvicorn.Server(server_config(app, settings))
+    server.run()
+    if not server.started:
+        raise SystemExit(1)  # uvicorn logs why, but would end as if all were well
+
+
+def server_config(app: ASGIApp, settings: Listening) -> uvicorn.Config:
+    """How every one of our processes serves."""
+    return uvicorn.Config(
         app,
         host=settings.host,
         port=settings.port,
@@ -130,7 +138,3 @@ def run_service(app: ASGIApp, settings: Listening) -> None:
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=int(settings.drain_seconds) + 1,
     )
-    server = uvicorn.Server(config)
-    server.run()
-    if not server.started:
-        raise SystemExit(1)  # uvicorn logs why, but would end as if all were well
