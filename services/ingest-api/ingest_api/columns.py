@@ -62,23 +62,25 @@ def columns_of(items: list[Any]) -> Parsed:
             name if isinstance(item, dict) else Mark.NOT_AN_OBJECT
             for name, item in zip(column(items, NAME_KEYS), items, strict=True)
         ]
-    return _with_members(names, items)
+    return _with_members(names, column(items, VALUE_KEYS), items)
 
 
 def columns_of_events(tags: list[Any], events: list[Any]) -> Parsed:
     """Read events whose tags stand beside them."""
-    if not set(map(type, events)) <= {dict}:
+    values = _alike(events, VALUE_KEYS)
+    if values is None:  # some are spelled otherwise, or are no objects
+        values = column(events, VALUE_KEYS)
         tags = [
             tag if isinstance(event, dict) else Mark.NOT_AN_OBJECT
             for tag, event in zip(tags, events, strict=True)
         ]
-    return _with_members(tags, events)
+    return _with_members(tags, values, events)
 
 
-def _with_members(tags: list[Any], items: list[Any]) -> Parsed:
+def _with_members(tags: list[Any], values: list[Any], items: list[Any]) -> Parsed:
     return Parsed(
         tags=tags,
-        values=column(items, VALUE_KEYS),
+        values=values,
         qualities=column(items, QUALITY_KEYS),
         times=column(items, TIME_KEYS),
         items=items,
@@ -98,9 +100,11 @@ def _alike(items: Sequence[Any], keys: Sequence[str]) -> list[Any] | None:
 
 def _leading(items: Sequence[Any], keys: Sequence[str]) -> str | None:
     first = items[0] if items else None
-    if not isinstance(first, dict):
-        return None
-    return next((key for key in keys if key in first), None)
+    if isinstance(first, dict):
+        for key in keys:
+            if key in first:
+                return key
+    return None
 
 
 def _mentions(items: Sequence[Any], keys: Sequence[str]) -> bool:

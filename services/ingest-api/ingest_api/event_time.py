@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from penstock.domain.time import MINUTE, Micros, parse_iso, to_micros
+from penstock.domain.time import MINUTE, Micros, each_to_micros, parse_iso, to_micros
 
 from ingest_api.document import Mark
 from ingest_api.reasons import Reason
@@ -42,15 +42,16 @@ def event_times(column: list[Any], now: Micros) -> list[int] | None:
     """Read a column in which every time is fine and of one kind; None where one needs a look."""
     kinds = set(map(type, column))
     if kinds == {int}:
-        scale = _scale(min(column))
-        if scale and min(column) * scale >= OLDEST and max(column) * scale <= now + AHEAD:
+        least = min(column)
+        scale = _scale(least)
+        if scale and least * scale >= OLDEST and max(column) * scale <= now + AHEAD:
             return column if scale == 1 else [at * scale for at in column]
         return None
     if kinds != {str} or max(map(len, column)) > _TEXT_LIMIT:
         return None
     try:
-        times: list[int] = [to_micros(datetime.fromisoformat(text)) for text in column]
-    except ValueError:
+        times = each_to_micros(map(datetime.fromisoformat, column))
+    except (ValueError, TypeError):  # no time, or one without a zone
         return None
     return times if min(times) >= OLDEST and max(times) <= now + AHEAD else None
 

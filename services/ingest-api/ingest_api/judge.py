@@ -64,11 +64,12 @@ def judge(parsed: Parsed, rules: Rules, *, gateway_id: GatewayId, accepted_at: M
     judged = judge_columns(parsed, rules, gateway_id=gateway_id, accepted_at=accepted_at)
     if judged is None:
         judged = judge_rows(parsed, rules, gateway_id=gateway_id, accepted_at=accepted_at)
-    _keep_last(judged)
-    for sequence in parsed.sequences:
-        _judge_sequence(judged, sequence, rules)
-    _keep_last_sequences(judged)
-    judged.refused += (Refused(stray.index, stray.reason, stray.item) for stray in parsed.strays)
+    if parsed.sequences:
+        for sequence in parsed.sequences:
+            _judge_sequence(judged, sequence, rules)
+        _keep_last_sequences(judged)
+    if parsed.strays:
+        judged.refused += (Refused(one.index, one.reason, one.item) for one in parsed.strays)
     return judged
 
 
@@ -79,7 +80,11 @@ def judge_columns(
     count = len(parsed.tags)
     if count == 0:
         return Judged(ReadingBlock(gateway_id, accepted_at, [], [], []))
-    if not rules.all_fine(parsed.tags) or not all_plain(parsed.values):
+    try:
+        different = set(parsed.tags)
+    except TypeError:  # a list or an object in the place of a tag
+        return None
+    if not rules.all_fine(different) or not all_plain(parsed.values):
         return None
     times = _times(parsed, rules, accepted_at)
     qualities = _qualities(parsed.qualities, rules)
@@ -91,7 +96,10 @@ def judge_columns(
     block = ReadingBlock(
         gateway_id, accepted_at, parsed.tags, at, parsed.values, quality, raw_quality, flags
     )
-    return Judged(block, unknown_qualities=unknown)
+    judged = Judged(block, unknown_qualities=unknown)
+    if len(different) < count:  # else each tag came once, as in a scan
+        _keep_last(judged)
+    return judged
 
 
 def judge_rows(
@@ -113,6 +121,7 @@ def judge_rows(
         flag = ReadingFlag.ASSUMED_TIME if given is None else ReadingFlag.NONE
         _accept_reading(judged, (tag, int(at), value), quality, int(flag), rules)
     _leave_out_defaults(judged.block)
+    _keep_last(judged)
     return judged
 
 
@@ -157,10 +166,10 @@ def _times(
     parsed: Parsed, rules: Rules, accepted_at: Micros
 ) -> tuple[list[int], ReadingFlag] | None:
     """Read a column of times that are all given and fine, or all absent."""
-    if not set(map(type, parsed.times)) <= {Mark, type(None)}:
-        times = event_times(parsed.times, accepted_at)
-        return None if times is None else (times, ReadingFlag.NONE)
-    if not set(parsed.times) <= {Mark.MISSING, None}:
+    times = event_times(parsed.times, accepted_at)
+    if times is not None:
+        return times, ReadingFlag.NONE
+    if not all(map(is_absent, parsed.times)):
         return None
     if is_absent(parsed.batch_time):
         return [accepted_at] * len(parsed.times), ReadingFlag.ASSUMED_TIME
@@ -183,7 +192,7 @@ def _qualities(
         return [int(table.assumed)] * len(column) if table.assumed else [], [], flag, 0
     if len(distinct) > _FEW:
         return None
-    judged = {raw: table.judge(raw) for raw in distinct}
+    judged = {raw: table.judge_again(raw) for raw in distinct}
     if len(judged) == 1:
         ((worth, kept, is_known),) = judged.values()
         count = len(column)
@@ -201,14 +210,11 @@ def _keep_last(judged: Judged) -> None:
     """Keep the last of the readings that have one identity: two in one body have no other order."""
     block = judged.block
     count = len(block.tags)
-    if len(set(block.tags)) == count:
-        return  # each tag once, as in a scan: the cheaper look comes first
-    if len(set(zip(block.tags, block.at, strict=True))) == count:
-        return
     last = {key: row for row, key in enumerate(zip(block.tags, block.at, strict=True))}
-    rows = sorted(last.values())
-    judged.superseded = count - len(rows)
-    judged.block = block.only(rows)
+    if len(last) < count:
+        rows = sorted(last.values())
+        judged.superseded = count - len(rows)
+        judged.block = block.only(rows)
 
 
 def _keep_last_sequences(judged: Judged) -> None:

@@ -17,6 +17,7 @@ Judgement = tuple[Quality, RawQuality, bool]
 """The class, the raw value as kept, and whether the scheme knew it."""
 
 _RAW_LIMIT = 64
+_MOST_REMEMBERED = 1_000
 _WORD = re.compile(r"\s*([A-Za-z]+)")
 _NUMBER = re.compile(r"-?[0-9]{1,18}")
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -33,6 +34,7 @@ class QualityTable:
         self._judge_number = _SCHEMES[scheme]
         self.assumed = Quality.GOOD if scheme == "sparkplug" else _BY_NAME[default]
         self.is_defined_when_absent = scheme == "sparkplug"
+        self._remembered: dict[tuple[type, Any], Judgement] = {}
 
     def judge(self, raw: Any) -> Judgement:
         """Judge one quality that was given."""
@@ -45,6 +47,16 @@ class QualityTable:
         if isinstance(raw, str):
             return self._judge_text(raw)
         return Quality.UNCERTAIN, _kept(item_text(raw, limit=_RAW_LIMIT)), False
+
+    def judge_again(self, raw: Any) -> Judgement:
+        """Judge a quality that is a scalar as `judge` does; remember it, for there are but few."""
+        key = (type(raw), raw)
+        judgement = self._remembered.get(key)
+        if judgement is None:
+            if len(self._remembered) >= _MOST_REMEMBERED:
+                self._remembered.clear()
+            judgement = self._remembered[key] = self.judge(raw)
+        return judgement
 
     def _judge_int(self, raw: int) -> Judgement:
         quality = self._judge_number(raw) if 0 <= raw <= 0xFFFF else _by_severity(raw)

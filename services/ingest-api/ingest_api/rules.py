@@ -33,14 +33,11 @@ class Rules:
         self._known = frozenset(settings.tags) if settings.unknown_tags == "reject" else None
         self._fine: set[Any] = set()
 
-    def all_fine(self, tags: list[Any]) -> bool:
-        """Whether every tag of a column may be named; cheap for tags that were seen before."""
-        try:
-            if self._fine.issuperset(tags):
-                return True
-            unseen = set(tags).difference(self._fine)
-        except TypeError:  # a list or an object in the place of a tag
-            return False
+    def all_fine(self, tags: set[Any]) -> bool:
+        """Whether all of these tags may be named; cheap for tags that were seen before."""
+        if tags <= self._fine:
+            return True
+        unseen = tags - self._fine
         if any(self.refuse_tag(tag) for tag in unseen):
             return False
         if len(self._fine) + len(unseen) > _REMEMBERED_TAGS:

@@ -1,3 +1,4 @@
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -5,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ingest_api.event_time import event_time, event_times
 from ingest_api.reasons import Reason
-from penstock.domain.time import Micros, parse_iso
+from penstock.domain.time import Micros, each_to_micros, parse_iso, to_micros
 
 NOW = parse_iso("2026-11-20T12:00:00Z")
 AT = parse_iso("2026-11-20T10:00:00.250Z")
@@ -97,3 +98,12 @@ def test_usual_columns_are_read_at_once() -> None:
 def test_any_time_is_read_or_refused(raw: object) -> None:
     at = event_time(raw, ZoneInfo("Europe/Rome"), Micros(NOW))
     assert isinstance(at, int | Reason)
+
+
+@given(st.lists(st.datetimes(timezones=st.timezones()), max_size=5))
+def test_moments_are_converted_together_as_alone(moments: list[datetime]) -> None:
+    assert each_to_micros(moments) == [to_micros(moment) for moment in moments]
+
+
+def test_a_column_with_a_time_without_zone_needs_a_look() -> None:
+    assert event_times(["2026-11-20T10:00:00Z", "2026-11-20T10:00:00"], NOW) is None

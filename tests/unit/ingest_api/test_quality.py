@@ -86,3 +86,11 @@ def test_any_quality_gets_a_class(scheme: QualityScheme, raw: object) -> None:
     assert isinstance(quality, Quality)
     assert kept is None or isinstance(kept, bool | int | str)
     str(kept).encode()
+
+
+def test_what_is_remembered_is_not_taken_for_its_equal() -> None:
+    table = QualityTable("n3uron", "good")
+    for raw in (1, True, 0, False, "192", 192, 1, True):
+        assert repr(table.judge_again(raw)) == repr(table.judge(raw))
+    for number in range(3_000):  # more than are remembered
+        assert table.judge_again(number) == table.judge(number)

@@ -1,5 +1,6 @@
 """N3uron's "JSON Compact": tag paths, each with its events `{v, q, ts}`."""
 
+from itertools import chain
 from typing import Any
 
 from ingest_api.columns import RESERVED_KEYS, columns_of_events
@@ -13,7 +14,7 @@ def recognises(document: Any) -> bool:
     """
     if not isinstance(document, dict) or not document or not RESERVED_KEYS.isdisjoint(document):
         return False
-    if not all(isinstance(events, list) for events in document.values()):
+    if set(map(type, document.values())) != {list}:
         return False
     first = next((event for events in document.values() for event in events), {"v": None})
     return isinstance(first, dict) and "v" in first
@@ -21,8 +22,11 @@ def recognises(document: Any) -> bool:
 
 def parse(document: Any, _context: ParseContext) -> Parsed:
     """Read the events of every tag."""
-    events = [event for of_tag in document.values() for event in of_tag]
-    tags = [tag for tag, of_tag in document.items() for _ in of_tag]
+    events = list(chain.from_iterable(document.values()))
+    if len(events) == len(document) and all(document.values()):
+        tags = list(document)  # one event each, as a scan brings them
+    else:
+        tags = [tag for tag, of_tag in document.items() for _ in of_tag]
     return columns_of_events(tags, events)
 
 
