@@ -4,7 +4,8 @@ from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
-from penstock.domain.ids import PackId, time_of_id
+from penstock.domain.ids import PackId, sortable_id
+from penstock.domain.samples import NEVER
 from penstock.domain.time import DAY, MINUTE, SECOND, Micros
 from penstock.gathering import gather_all
 from penstock.ledger import ARCHIVE_HOP, Ledger
@@ -57,27 +58,28 @@ class ArchivedPacks:
         if len(packs) <= _FEW:
             return packs
         unknown = self._unknown(packs)
-        due = [pack for pack in unknown if self._is_due(pack)]
+        due = self._due(unknown)
         if len(due) <= _FEW // 2:
             return tuple(unknown)
         archived = {*due}.difference(await self.missing(due))
         return tuple(pack for pack in unknown if pack not in archived)
 
     def _unknown(self, packs: Iterable[PackId]) -> list[PackId]:
-        return [p for p in packs if p not in self._archived and not self._is_given_up(p)]
+        given_up = self._made_before(_GIVEN_UP_AFTER)
+        return [pack for pack in packs if pack > given_up and pack not in self._archived]
 
-    def _is_given_up(self, pack: PackId) -> bool:
-        return self._age(pack, unknown=Micros(0)) > _GIVEN_UP_AFTER
+    def _due(self, packs: Iterable[PackId]) -> list[PackId]:
+        should_be_there = self._made_before(_ON_ITS_WAY)
+        asked_lately = self._clock.now() - _ASK_AGAIN_AFTER
+        return [
+            pack
+            for pack in packs
+            if pack < should_be_there and self._asked.get(pack, NEVER) < asked_lately
+        ]
 
-    def _is_due(self, pack: PackId) -> bool:
-        asked_at = self._asked.get(pack)
-        if asked_at is not None:
-            return self._clock.now() - asked_at > _ASK_AGAIN_AFTER
-        return self._age(pack, unknown=_GIVEN_UP_AFTER) > _ON_ITS_WAY
-
-    def _age(self, pack: PackId, *, unknown: Micros) -> int:
-        made_at = time_of_id(pack)
-        return unknown if made_at is None else self._clock.now() - made_at
+    def _made_before(self, age: Micros) -> str:
+        """A text between the ids of packs older than this and those of all others."""
+        return sortable_id(Micros(self._clock.now() - age), bytes(10))
 
     def _keep(self, kept: OrderedDict[PackId, T], pack: PackId, value: T) -> None:
         kept[pack] = value

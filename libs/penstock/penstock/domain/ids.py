@@ -34,16 +34,6 @@ def sortable_id(at: Micros, entropy: bytes) -> str:
     return "".join([_PAIRS[(number >> shift) & 1023] for shift in _SHIFTS])
 
 
-def time_of_id(sortable: str) -> Micros | None:
-    """When a sortable id was made, to the millisecond; None for a text that is none."""
-    if len(sortable) != 26 or not set(sortable) <= set(_ALPHABET):
-        return None
-    milliseconds = 0
-    for character in sortable[:10]:
-        milliseconds = milliseconds << 5 | _ALPHABET.index(character)
-    return Micros(milliseconds * 1000)
-
-
 def digest_id(*parts: str | int) -> str:
     """32 hex characters that depend on every part and on their order."""
     text = "\x1f".join(str(part) for part in parts)
