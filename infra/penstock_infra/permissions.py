@@ -140,6 +140,7 @@ _TRAINING_ORCHESTRATOR = (
 
 _TRAINING_FETCHER = (
     consume(*_CONSUMES["training-fetcher"]),
+    give_up(*_CONSUMES["training-fetcher"]),
     send("slices"),
     *START_TRAINING,
     items(SOURCES, "Get"),

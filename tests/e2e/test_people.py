@@ -19,12 +19,10 @@ from tests.fixtures.waiting import wait_until
 
 pytestmark = pytest.mark.timeout(300)
 
-# An unreadable slice is not given up at once: it circles until SQS does, after hours.
-GIVES_UP_AT_ONCE = [queue for queue in QUEUES if queue.name != "slices"]
 TOKEN = "plant-token-7"
 
 
-@pytest.mark.parametrize("queue", GIVES_UP_AT_ONCE, ids=lambda queue: queue.name)
+@pytest.mark.parametrize("queue", QUEUES, ids=lambda queue: queue.name)
 def test_a_message_that_nobody_can_read_is_given_up_with_its_reason(
     doors: Doors, queue: Queue
 ) -> None:

@@ -8,7 +8,7 @@ from penstock.adapters.aws import AwsClients, aws_clients
 from penstock.adapters.dynamodb import DynamoStore
 from penstock.adapters.s3 import S3ObjectStore
 from penstock.adapters.secrets import SecretsManager
-from penstock.adapters.sqs import SqsPublisher, SqsReceiver, queue_url
+from penstock.adapters.sqs import SqsPublisher, open_publisher, open_receiver
 from penstock.adapters.state_machine import StateMachine, machine_arn
 from penstock.channels.slices import CHANNEL
 from penstock.domain.time import SECOND, Micros
@@ -89,8 +89,10 @@ async def _start(settings: FetcherSettings, process: Process) -> None:
     store = DynamoStore(await aws.dynamodb(), settings.name_prefix)
     sqs = await aws.sqs()
     (queue,) = CHANNEL.queues
-    url = await queue_url(sqs, physical_name(settings.name_prefix, queue.name))
-    publisher = SqsPublisher(sqs, url)
+    name = physical_name(settings.name_prefix, queue.name)
+    dead_letters = physical_name(settings.name_prefix, queue.dead_letter_name)
+    receiver = await open_receiver(sqs, queue=name, dead_letter_queue=dead_letters)
+    publisher = await open_publisher(sqs, name)
     clients = SourceClients(settings.guard, SecretsManager(await aws.client("secretsmanager")))
     process.stack.push_async_callback(clients.close)
     patience = settings.patience_seconds
@@ -109,8 +111,9 @@ async def _start(settings: FetcherSettings, process: Process) -> None:
         store=store,
         queue=publisher,
     )
-    receiver, at_once = SqsReceiver(sqs, url), settings.concurrency
-    await process.consume(queue, receiver, fetcher.handle, settings=settings, concurrency=at_once)
+    await process.consume(
+        queue, receiver, fetcher.handle, settings=settings, concurrency=settings.concurrency
+    )
 
     async def tables_answer() -> None:
         await store.get(SOURCES.name, {"name": "-"})

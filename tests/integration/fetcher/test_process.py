@@ -1,4 +1,7 @@
-"""The command itself on the embedded AWS: killed in the middle, it loses and doubles nothing."""
+"""The command itself on the embedded AWS: killed in the middle, it loses and doubles nothing.
+
+What it cannot read it gives up at once, and goes on.
+"""
 
 import asyncio
 import json
@@ -15,6 +18,7 @@ from penstock.adapters.dynamodb import DynamoStore
 from penstock.adapters.s3 import S3ObjectStore
 from penstock.adapters.sqs import SqsPublisher, queue_url
 from penstock.adapters.state_machine import StateMachine, machine_arn
+from penstock.channels.slices import CHANNEL
 from penstock.domain.jobs import Job
 from penstock.ports import Write
 from penstock.resources import JOBS, STATE_MACHINE, TRAINING, physical_name
@@ -137,6 +141,51 @@ async def test_a_fetcher_killed_in_the_middle_loses_nothing_and_doubles_nothing(
         assert (job.open, job.failed, job.done) == (0, 0, 2)
         # Pages that were on S3 before the kill were not asked for again.
         assert all("cursor" in request.query for request in historian.requests[asked:])
+
+
+async def test_messages_that_it_cannot_read_are_given_up_at_once_and_the_pull_goes_on(
+    name_prefix: str, tmp_path: Path
+) -> None:
+    async with pulling(name_prefix) as pull, aws_clients(REGION) as aws:
+        pull.historian.go_on.set()
+        sqs = await aws.sqs()
+        slices = await queue_url(sqs, physical_name(name_prefix, SLICES))
+        torn, newer = '{"version":1,"id":"to', '{"version":2,"id":"of-a-newer-build"}'
+        for outcome in await SqsPublisher(sqs, slices).publish([torn, newer]):
+            assert outcome.is_durable
+
+        with fetcher_process(name_prefix, tmp_path) as process:
+            letters = await _dead_letters(name_prefix, count=2)
+            await answered(pull.is_started, "the job goes on", seconds=120)
+            assert process.end() in ENDED_IN_ORDER, process.output
+
+        assert set(letters) == {torn, newer}
+        assert letters[torn].startswith("MalformedPayload: channel slices")
+        assert "UnsupportedVersion: channel slices is read in version 1" in letters[newer]
+        assert process.output.count('"delivery.dead_lettered"') == 2
+        told = await sqs.get_queue_attributes(
+            QueueUrl=slices,
+            AttributeNames=[
+                "ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible",
+            ],
+        )  # fmt: skip
+        assert set(told["Attributes"].values()) == {"0"}, "something is still on the queue"
+
+
+async def _dead_letters(prefix: str, *, count: int) -> dict[str, str]:
+    """Reasons by body, once there are so many."""
+    (queue,) = CHANNEL.queues
+    found: dict[str, str] = {}
+    async with aws_clients(REGION) as aws, asyncio.timeout(PATIENCE_SECONDS):
+        sqs = await aws.sqs()
+        url = await queue_url(sqs, physical_name(prefix, queue.dead_letter_name))
+        while len(found) < count:
+            answer = await sqs.receive_message(
+                QueueUrl=url, MessageAttributeNames=["reason"], WaitTimeSeconds=1
+            )
+            for message in answer.get("Messages", []):
+                found[message["Body"]] = message["MessageAttributes"]["reason"]["StringValue"]
+    return found
 
 
 def _redeliver_soon(url: str) -> None:
