@@ -1,6 +1,7 @@
 """One suite over every payload format that is found, and over a faulty one, to prove the suite."""
 
 import importlib
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +9,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from ingest_api.document import Mark
 from ingest_api.payload_format import PayloadFormat
@@ -21,6 +22,7 @@ from ingest_api.testing import (
     check_is_pure,
     check_names_decide,
     check_samples,
+    check_usual,
 )
 from penstock.domain.errors import MalformedPayload, UnknownFormat
 from penstock.plugins import discover
@@ -127,6 +129,59 @@ def test_any_document_is_read_or_refused_by_the_whole(document: object) -> None:
     indexes += [sequence.index for sequence in parsed.sequences]
     indexes += [stray.index for stray in parsed.strays]
     assert sorted(indexes) == list(range(parsed.count))
+
+
+NUMBERS = st.sampled_from([0, 1, 192, 192.0, 1.0, -0.0, 1e300, 2**64, 10**30, True])
+MEMBERS = NUMBERS | SCALARS
+TAGS = st.sampled_from(["/A/B", "/C", "D", "", "data", "readings", "ozone", "carbon_monoxide",
+                        "sensor", "model", "gateway", "tag", "value"])  # fmt: skip
+EVENTS = st.fixed_dictionaries(
+    {"v": MEMBERS, "q": NUMBERS, "ts": NUMBERS},
+    optional={"value": MEMBERS, "quality": MEMBERS, "t": MEMBERS},
+)
+READINGS = st.fixed_dictionaries(
+    {"tag": TAGS, "value": MEMBERS, "quality": NUMBERS | st.just("good"), "at": NUMBERS | TAGS},
+    optional={"path": TAGS, "v": MEMBERS, "ts": MEMBERS},
+)
+USUAL_EVENTS = st.just([{"v": 1.5, "q": 192, "ts": 1}])
+NEARLY_USUAL = st.dictionaries(TAGS, USUAL_EVENTS | st.lists(EVENTS, max_size=2), max_size=4) | (
+    st.fixed_dictionaries(
+        {"readings": st.lists(READINGS, max_size=3)}, optional={"at": NUMBERS, "gateway": TAGS}
+    )
+)
+USUAL = {
+    "n3uron_compact": b'{"/A": [{"v": 1.5, "q": 192, "ts": 1}, {"ts": 2, "v": null, "q": 0}]}',
+    "penstock": b'{"readings": [{"tag": "/A", "value": 1, "quality": "good", "at": "2026"}]}',
+}
+
+
+@example({"ozone": [], "carbon_monoxide": []})
+@example({"sensor": [], "model": [], "data": []})
+@examples(300)
+@given(document=NEARLY_USUAL)
+def test_what_is_read_without_a_document_is_what_the_document_says(document: object) -> None:
+    formats = Formats(FOUND)
+    body = json.dumps(document, default=lambda mark: mark.value).encode()
+    for format_ in FOUND.values():
+        check_usual(format_, formats, body)
+
+
+def test_the_usual_bodies_need_no_document() -> None:
+    quick = {name for name, format_ in FOUND.items() if format_.parse_usual}
+    assert quick == set(USUAL)
+    for name, body in USUAL.items():
+        assert check_usual(FOUND[name], Formats(FOUND), body)
+        assert Formats(FOUND).parse_usual(body) is not None
+        assert Formats(FOUND).parse_usual(body, wanted=name) is not None
+
+
+def test_a_format_that_is_asked_first_sees_the_document_whoever_made_it(plugins: Path) -> None:
+    parse = "return Parsed(['m_first'], [document['m_first']], [None], [None])"
+    first = faulty(plugins, "first", parse)
+    with_another = Formats({**FOUND, **first})
+    for body in USUAL.values():
+        assert with_another.parse_usual(body) is None
+    assert with_another.parse_usual(USUAL["penstock"], wanted="penstock") is not None
 
 
 FAULTY = """

@@ -13,7 +13,7 @@ from penstock.runtime.tracing import UNTRACED, Span
 from ingest_api.document import item_text, parse_document
 from ingest_api.gateway_directory import KnownGateway
 from ingest_api.group_commit import GroupCommit
-from ingest_api.judge import Judged, judge
+from ingest_api.judge import Judged, judge, judge_columns
 from ingest_api.packs import Submission
 from ingest_api.payload_format import ParseContext
 from ingest_api.reasons import Reason
@@ -91,6 +91,9 @@ class Acceptor:
         return self._understand(arrival, self._next_moment()), formats
 
     def _understand(self, arrival: Arrival, accepted_at: Micros) -> Judged:
+        usual = self._understand_usual(arrival, accepted_at)
+        if usual is not None:
+            return usual
         rules = arrival.gateway.rules
         gateway_id = arrival.gateway.gateway_id
         document = parse_document(arrival.body)
@@ -100,6 +103,15 @@ class Acceptor:
                 f"a body has at most {MOST_ITEMS} items, this has {parsed.count}: send less at once"
             )
         return judge(parsed, rules, gateway_id=gateway_id, accepted_at=accepted_at)
+
+    def _understand_usual(self, arrival: Arrival, accepted_at: Micros) -> Judged | None:
+        """Judge a body that is spelled as usual and all fine, which nearly every body is."""
+        rules = arrival.gateway.rules
+        parsed = self._formats.parse_usual(arrival.body, wanted=rules.format)
+        if parsed is None or parsed.count > MOST_ITEMS:
+            return None
+        gateway_id = arrival.gateway.gateway_id
+        return judge_columns(parsed, rules, gateway_id=gateway_id, accepted_at=accepted_at)
 
     def _next_moment(self) -> Micros:
         """The present, later than for the body before: the later of two equal readings wins."""

@@ -96,6 +96,10 @@ class PayloadFormat:
     given documents that are recognised, and raises nothing but MalformedPayload. Formats are
     asked in order of `order`: the first that recognises a document reads it. `parse_many` reads
     neighbours in an array at once, where that is cheaper than one by one.
+
+    `parse_usual` reads a body of the usual spelling without a document in between; it is None for
+    all others, for all that another format would be asked about first, and says what `parse` says.
+    Its columns need no `items`: a body in which anything is not fine is read by `parse`.
     """
 
     name: str
@@ -104,4 +108,5 @@ class PayloadFormat:
     parse: Callable[[Any, ParseContext], Parsed]
     samples: tuple[Sample, ...]
     parse_many: Callable[[list[Any], ParseContext], Parsed] | None = None
+    parse_usual: Callable[[bytes], Parsed | None] | None = None
     media_type: str = "application/json"

@@ -1,8 +1,8 @@
 """Which format a document has: forced by the gateway's setting, or the first that knows it."""
 
-from collections.abc import Iterator, KeysView, Mapping
+from collections.abc import Callable, Iterator, KeysView, Mapping
 from dataclasses import replace
-from itertools import groupby
+from itertools import groupby, takewhile
 from operator import itemgetter
 from typing import Any
 
@@ -32,6 +32,20 @@ class Formats:
         """Order them."""
         self._by_name = dict(known)
         self._ordered = sorted(known.values(), key=lambda format_: (format_.order, format_.name))
+        self._usual: dict[str, list[Callable[[bytes], Parsed | None]]] = {
+            name: [format_.parse_usual] for name, format_ in known.items() if format_.parse_usual
+        }
+        # A format of another distribution that is asked first must see every document.
+        ours_first = takewhile(_is_ours, self._ordered)
+        self._usual[AUTO] = [format_.parse_usual for format_ in ours_first if format_.parse_usual]
+
+    def parse_usual(self, body: bytes, *, wanted: str = AUTO) -> Parsed | None:
+        """Read a body of some format's usual spelling; None for any other body."""
+        for parse_usual in self._usual.get(wanted, ()):
+            parsed = parse_usual(body)
+            if parsed is not None:
+                return parsed
+        return None
 
     def parse(self, document: Any, context: ParseContext, *, wanted: str = AUTO) -> Parsed:
         """Read a document, or an array of documents, as `wanted` or as the first that knows it.
@@ -62,6 +76,10 @@ class Formats:
                 f"it has {', '.join(self._by_name)}"
             )
         return [self._by_name[wanted]]
+
+
+def _is_ours(format_: PayloadFormat) -> bool:
+    return format_.parse.__module__.startswith(f"{formats.__name__}.")
 
 
 def _recognise(document: Any, candidates: list[PayloadFormat]) -> PayloadFormat | None:

@@ -30,6 +30,7 @@ def check_samples(format_: PayloadFormat, formats: Formats) -> None:
         _check_says(format_.parse(document, CONTEXT), sample)
         _check_says(formats.parse(document, CONTEXT), sample)
         _check_says(formats.parse([document], CONTEXT), sample)
+        check_usual(format_, formats, sample.body.encode())
 
 
 def check_is_pure(format_: PayloadFormat) -> None:
@@ -73,6 +74,31 @@ def check_columns(format_: PayloadFormat, document: Any) -> None:
     _require(len(lengths) == 1, f"{format_.name} reads columns of lengths {sorted(lengths)}")
     rows = lengths.pop()
     _require(len(parsed.items) in (0, rows), f"{format_.name} keeps {len(parsed.items)} items")
+
+
+def check_usual(format_: PayloadFormat, formats: Formats, body: bytes) -> bool:
+    """A body of the usual spelling says what its document says, to the same format alone.
+
+    Tell whether it was one.
+    """
+    usual = format_.parse_usual(body) if format_.parse_usual else None
+    if usual is None:
+        return False
+    document = parse_document(body)
+    _require(
+        formats.names(document) == [format_.name],
+        f"{format_.name} takes {body!r}, which is another format's",
+    )
+    _require(
+        _rows(usual) == _rows(format_.parse(document, CONTEXT)),
+        f"{format_.name} reads {body!r} unlike its document",
+    )
+    return True
+
+
+def _rows(parsed: Parsed) -> list[tuple[Any, ...]]:
+    readings = _typed(list(zip(parsed.tags, parsed.values, strict=True)))
+    return list(zip(readings, parsed.qualities, parsed.times, strict=True))
 
 
 def _require(holds: object, fault: str) -> None:

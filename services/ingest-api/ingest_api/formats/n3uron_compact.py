@@ -1,10 +1,26 @@
 """N3uron's "JSON Compact": tag paths, each with its events `{v, q, ts}`."""
 
 from itertools import chain
-from typing import Any
+from typing import Any, TypeVar
+
+import msgspec
 
 from ingest_api.columns import RESERVED_KEYS, columns_of_events
+from ingest_api.formats.air_quality import POLLUTANTS
 from ingest_api.payload_format import ParseContext, Parsed, PayloadFormat, Sample
+
+E = TypeVar("E")
+
+_NO_TAGS = RESERVED_KEYS.union(POLLUTANTS)
+
+
+class _Event(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    v: bool | int | float | str | None
+    q: int
+    ts: int
+
+
+_usual = msgspec.json.Decoder(dict[str, list[_Event]])
 
 
 def recognises(document: Any) -> bool:
@@ -12,7 +28,9 @@ def recognises(document: Any) -> bool:
 
     A document of empty lists is one too: nothing has changed since the last.
     """
-    if not isinstance(document, dict) or not document or not RESERVED_KEYS.isdisjoint(document):
+    if not isinstance(document, dict) or not document:
+        return False
+    if not document.keys().isdisjoint(RESERVED_KEYS):
         return False
     if set(map(type, document.values())) != {list}:
         return False
@@ -22,12 +40,31 @@ def recognises(document: Any) -> bool:
 
 def parse(document: Any, _context: ParseContext) -> Parsed:
     """Read the events of every tag."""
+    return columns_of_events(*_events(document))
+
+
+def parse_usual(body: bytes) -> Parsed | None:
+    """Read the events where each has its three members and nothing else."""
+    try:
+        document = _usual.decode(body)
+    except ValueError:
+        return None
+    if not document or not document.keys().isdisjoint(_NO_TAGS):
+        return None
+    tags, events = _events(document)
+    return Parsed(
+        tags,
+        values=[event.v for event in events],
+        qualities=[event.q for event in events],
+        times=[event.ts for event in events],
+    )
+
+
+def _events(document: dict[str, list[E]]) -> tuple[list[str], list[E]]:
     events = list(chain.from_iterable(document.values()))
     if len(events) == len(document) and all(document.values()):
-        tags = list(document)  # one event each, as a scan brings them
-    else:
-        tags = [tag for tag, of_tag in document.items() for _ in of_tag]
-    return columns_of_events(tags, events)
+        return list(document), events  # one event each, as a scan brings them
+    return [tag for tag, of_tag in document.items() for _ in of_tag], events
 
 
 FORMAT = PayloadFormat(
@@ -35,6 +72,7 @@ FORMAT = PayloadFormat(
     order=60,
     recognises=recognises,
     parse=parse,
+    parse_usual=parse_usual,
     samples=(
         Sample(
             '{"/BLK01/CAB01/INV01/ENERGY_TODAY_VAL": [{"v": 812.4, "q": 192, "ts": 1718000000000},'
