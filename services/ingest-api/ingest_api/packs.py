@@ -86,10 +86,10 @@ class Packer:
         self._clock = clock
         self._tracing = tracing
         self._row_bytes = 20.0
-
-    @property
-    def rows_per_pack(self) -> int:
+        self.rows_per_pack = self._rows_that_fill()
         """How many readings fill a pack, by what was seen so far."""
+
+    def _rows_that_fill(self) -> int:
         return min(_MOST_ROWS, int(PACK_LIMIT * _FILL / self._row_bytes))
 
     def pack(self, submissions: Sequence[Submission]) -> list[Pack]:
@@ -140,6 +140,7 @@ class Packer:
         if count >= _WEIGHED_ROWS:
             seen = sum(len(pack.body) for pack in packs) / count
             self._row_bytes = max(seen, 0.8 * self._row_bytes + 0.2 * seen)
+            self.rows_per_pack = self._rows_that_fill()
 
 
 def cut_rows(blocks: Iterable[Piece[ReadingBlock]], limit: int) -> Iterator[Pieces[ReadingBlock]]:

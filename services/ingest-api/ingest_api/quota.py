@@ -46,7 +46,10 @@ class Quota:
         """How long the gateway must wait; 0 where it is within its quota."""
         return max(self._readings.wait_seconds(now), self._bytes.wait_seconds(now))
 
-    def take(self, *, readings: int, size: int, now: float) -> None:
-        """Count what was sent."""
-        self._readings.take(readings, now)
+    def take_readings(self, count: int, now: float) -> None:
+        """Count readings that were sent."""
+        self._readings.take(count, now)
+
+    def take_bytes(self, size: int, now: float) -> None:
+        """Count bytes that were sent."""
         self._bytes.take(size, now)

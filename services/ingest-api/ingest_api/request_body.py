@@ -1,9 +1,9 @@
 """Request bodies within limits: counted while they arrive, opened no further than allowed."""
 
 import asyncio
-import contextlib
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.types import Receive
@@ -42,14 +42,13 @@ class BodyReader:
         self._settings = settings or BodySettings()
         self._held = 0
 
-    @contextlib.contextmanager
-    def held(self) -> Iterator["HeldBody"]:
+    def held(self) -> "HeldBody":
         """Read one body within the shared bound; it is given back on leaving."""
-        body = HeldBody(self)
-        try:
-            yield body
-        finally:
-            self._held -= body.size
+        return HeldBody(self)
+
+    def release(self, size: int) -> None:
+        """Count bytes that are no longer held."""
+        self._held -= size
 
     def hold(self, body: "HeldBody", size: int) -> None:
         """Count bytes that a body takes; refuse them where they are too many."""
@@ -74,6 +73,12 @@ class HeldBody:
         """Start empty."""
         self._reader = reader
         self.size = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._reader.release(self.size)
 
     async def read(self, headers: Mapping[bytes, bytes], receive: Receive) -> bytes:
         """Read the whole body and open its encoding; raise Refusal or ClientGone."""

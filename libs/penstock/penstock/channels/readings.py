@@ -1,7 +1,9 @@
 """Topic `readings`: packs of many readings of any gateways, and of the items that were refused."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import count as counting
 from typing import TypeVar
 
 import msgspec
@@ -147,24 +149,10 @@ def _picked(column: list[V], rows: list[int]) -> list[V]:
     return [column[row] for row in rows] if column else []
 
 
-class _PathNumbers(dict[str, int]):
-    """Positions of one gateway's paths in the dictionary of a pack; a new path is added."""
-
-    def __init__(self, gateway: int, tags: list[tuple[int, str]]) -> None:
-        super().__init__()
-        self._gateway = gateway
-        self._tags = tags
-
-    def __missing__(self, path: str) -> int:
-        number = self[path] = len(self._tags)
-        self._tags.append((self._gateway, path))
-        return number
-
-
 def columns_of_blocks(blocks: Sequence[ReadingBlock]) -> ReadingColumns:
     """Join blocks into the columns of one pack."""
-    tags: list[tuple[int, str]] = []
-    numbers: dict[str, _PathNumbers] = {}
+    next_number = counting().__next__
+    numbers: dict[str, defaultdict[str, int]] = {}
     tag: list[int] = []
     at: list[int] = []
     value: list[Value] = []
@@ -173,7 +161,7 @@ def columns_of_blocks(blocks: Sequence[ReadingBlock]) -> ReadingColumns:
     for block in blocks:
         paths = numbers.get(block.gateway_id)
         if paths is None:
-            paths = numbers[block.gateway_id] = _PathNumbers(len(numbers), tags)
+            paths = numbers[block.gateway_id] = defaultdict(next_number)
         tag += map(paths.__getitem__, block.tags)
         at += block.at
         value += block.value
@@ -183,7 +171,7 @@ def columns_of_blocks(blocks: Sequence[ReadingBlock]) -> ReadingColumns:
             last_accepted_at = block.accepted_at
     return ReadingColumns(
         gateways=list(numbers),
-        tags=tags,
+        tags=_tags_in_order(numbers.values()),
         tag=tag,
         at=deltas(at),
         value=value,
@@ -192,6 +180,16 @@ def columns_of_blocks(blocks: Sequence[ReadingBlock]) -> ReadingColumns:
         raw_quality=_joined([(b.raw_quality, len(b.tags)) for b in blocks], None),
         flags=_joined([(b.flags, len(b.tags)) for b in blocks], 0),
     )
+
+
+def _tags_in_order(numbers: Iterable[dict[str, int]]) -> list[tuple[int, str]]:
+    """The dictionary of tags from each gateway's positions in it."""
+    by_number = {
+        number: (gateway, path)
+        for gateway, paths in enumerate(numbers)
+        for path, number in paths.items()
+    }
+    return [by_number[number] for number in range(len(by_number))]
 
 
 def _joined(columns: Iterable[tuple[list[V], int]], default: V) -> list[V]:

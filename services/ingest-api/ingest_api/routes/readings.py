@@ -117,7 +117,7 @@ async def post_readings(door: Door, request: Request) -> Answer:
     with door.bodies.held() as held:
         body = await held.read(request.headers, request.receive)
         deadline = asyncio.get_running_loop().time() + door.deadline_seconds
-        gateway.quota.take(readings=0, size=held.size, now=time.monotonic())
+        gateway.quota.take_bytes(held.size, time.monotonic())
         idempotency_key = request.headers.get(b"idempotency-key")
         if idempotency_key is None:
             return await _accept(door, gateway, body, request, deadline=deadline)
@@ -135,7 +135,7 @@ async def check_readings(door: Door, request: Request) -> Answer:
     _keep_to_quota(door, gateway)
     with door.bodies.held() as held:
         body = await held.read(request.headers, request.receive)
-        gateway.quota.take(readings=0, size=held.size, now=time.monotonic())
+        gateway.quota.take_bytes(held.size, time.monotonic())
         judged, formats = door.acceptor.check(Arrival(gateway, body, request.id))
         return checked_answer(judged, formats, request.id)
 
@@ -168,7 +168,7 @@ async def _accept(
 ) -> Answer:
     arrival = Arrival(gateway, body, request.id, request.span)
     judged, pack_ids = await door.acceptor.accept(arrival, deadline=deadline)
-    gateway.quota.take(readings=judged.accepted, size=0, now=time.monotonic())
+    gateway.quota.take_readings(judged.accepted, time.monotonic())
     # The usual request is told at level debug: a line each would cost more than judging it.
     tell = log.info if judged.refused else log.debug
     if request.span.is_recorded:
