@@ -22,27 +22,42 @@ SHAPES = {"N3uron compact": door.compact_bodies, "our envelope": door.own_bodies
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--requests", type=int, default=3_200, help="of one round")
-    parser.add_argument("--connections", type=int, default=32)
+    parser.add_argument("--requests", type=int, default=3_840, help="of one round")
+    parser.add_argument("--connections", type=int, nargs="+", default=[32, 128])
     options = parser.parse_args()
-    load = {"rounds": options.rounds, "count": options.requests, "connections": options.connections}
+    costs: dict[str, list[float]] = {}
     with ExitStack() as stack:
         servers, topic = _servers(stack)
         door.pin_load()
-        configurations = {
-            f"{name}, {shape}": (server, door.posts(bodies, server.key))
-            for shape, bodies in {shape: make() for shape, make in SHAPES.items()}.items()
-            for name, server in servers.items()
-        }
-        costs = door.interleaved(configurations, **load)
+        bodies = {shape: make() for shape, make in SHAPES.items()}
+        for connections in options.connections:
+            configurations = {
+                _name(server, shape, connections): (running, door.posts(bodies[shape], running.key))
+                for shape in SHAPES
+                for server, running in servers.items()
+            }
+            costs |= door.interleaved(
+                configurations,
+                rounds=options.rounds, count=options.requests, connections=connections,
+            )  # fmt: skip
         arrived = _arrived(topic)
-    turns = options.requests // options.connections * options.connections
-    sent = (options.rounds + 1) * turns * door.READINGS * len(SHAPES)
+    _require_all(arrived, options)
+    medians = door.write_figures("ingest", costs, load=vars(options), arrived=arrived)
+    _tell(medians, list(servers), options.connections)
+    size = arrived["bytes"] / arrived["readings"]
+    print(f"\n{arrived['readings']} readings in {arrived['packs']} packs, {size:.1f} bytes each")
+
+
+def _name(server: str, shape: str, connections: int) -> str:
+    return f"{server}, {shape}, {connections} connections"
+
+
+def _require_all(arrived: dict[str, int], options: argparse.Namespace) -> None:
+    """Every reading that was answered 200 has arrived, once."""
+    requests = sum(options.requests // n * n for n in options.connections)
+    sent = (options.rounds + 1) * requests * door.READINGS * len(SHAPES)
     if arrived["readings"] != sent:
         raise SystemExit(f"{sent} readings were acknowledged, {arrived['readings']} arrived")
-    packs, size = arrived["packs"], arrived["bytes"] / arrived["readings"]
-    _tell(door.write_figures("ingest", costs, load=load, arrived=arrived), list(servers))
-    print(f"{sent} readings in {packs} packs, {size:.1f} bytes each, none missing")
 
 
 def _servers(stack: ExitStack) -> tuple[dict[str, door.Server], door.Server]:
@@ -65,14 +80,16 @@ def _arrived(topic: door.Server) -> dict[str, int]:
         return dict(json.load(answer))
 
 
-def _tell(medians: dict[str, float], servers: list[str]) -> None:
-    print("| body | server | µs CPU per request | to no-op |")
-    print("|---|---|--:|--:|")
+def _tell(medians: dict[str, float], servers: list[str], loads: list[int]) -> None:
+    print("| body | server |" + "".join(f" {n} connections, µs | to no-op |" for n in loads))
+    print("|---|---|" + "--:|--:|" * len(loads))
     for shape in SHAPES:
-        noop = medians[f"no-op, {shape}"]
-        for name in servers:
-            cost = medians[f"{name}, {shape}"]
-            print(f"| {shape} | {name} | {cost:.0f} | {cost / noop:.2f} |")
+        for server in servers:
+            cells = ""
+            for load in loads:
+                cost = medians[_name(server, shape, load)]
+                cells += f" {cost:.0f} | {cost / medians[_name('no-op', shape, load)]:.1f} |"
+            print(f"| {shape} | {server} |{cells}")
 
 
 if __name__ == "__main__":
