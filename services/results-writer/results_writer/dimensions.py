@@ -1,36 +1,20 @@
 """Names to integer keys: looked up once, created where new, kept in a bounded cache."""
 
-from collections.abc import Collection, Mapping, Sequence
-from operator import attrgetter
-from typing import NamedTuple
+from collections.abc import Callable, Collection, Iterable, KeysView, Mapping, Sequence
+from typing import Generic, NamedTuple, TypeVar
 
 from penstock.adapters import tables
 from penstock.adapters.aurora import Connection, Pool, execute, transaction
-from penstock.domain.predictions import Prediction
+from penstock.channels.predictions import Origin
 from sqlalchemy import Column, Table, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.sql import ClauseElement
 
 Name = tuple[str, ...]
+T = TypeVar("T")
 
 _ORIGINS_KEPT = 200_000
 _NAMES_PER_STATEMENT = 5_000
-
-
-class Origin(NamedTuple):
-    """All names of a prediction."""
-
-    binding: str
-    asset: str
-    site: str
-    asset_type: str
-    run: str
-    model: str
-    model_version: str
-    variant: str
-
-
-_names_of = attrgetter(*Origin._fields)  # a plain tuple, equal to the Origin and cheaper to make
 
 
 class Keys(NamedTuple):
@@ -43,41 +27,52 @@ class Keys(NamedTuple):
     variant: int
 
 
-class Dimensions:
-    """Keys of every origin seen lately.
+class Dimensions(Generic[T]):
+    """What is made of the keys of every origin seen lately.
 
-    New names are committed before the batch that needs them, so a key in the cache is always a row.
+    New names are committed before the batch that needs them, so keys in the cache are always rows.
     """
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, make: Callable[[Origin, Keys], T]) -> None:
         """Start with an empty cache."""
         self._pool = pool
-        self._keys: dict[Name, Keys] = {}
+        self._make = make
+        self._made: dict[Origin, T] = {}
 
-    async def keys_of(self, predictions: Sequence[Prediction]) -> list[Keys]:
-        """Answer the keys of each prediction, in order."""
-        names = [_names_of(prediction) for prediction in predictions]
-        missing = set(names) - self._keys.keys()
-        if missing:
-            async with transaction(self._pool) as connection:
-                made = await _resolve(connection, {Origin(*origin) for origin in missing})
-            self._make_room(len(made), keep=set(names))
-            self._keys.update(made)
-        return [self._keys[origin] for origin in names]
+    @property
+    def known(self) -> KeysView[Origin]:
+        """The origins in the cache."""
+        return self._made.keys()
+
+    async def of(self, origins: Iterable[Sequence[Origin]]) -> list[list[T]]:
+        """Answer for each of some sequences of origins what was made of their keys, in order."""
+        wanted = list(origins)
+        try:
+            return [list(map(self._made.__getitem__, some)) for some in wanted]
+        except KeyError:
+            await self._look_up({origin for some in wanted for origin in some})
+        return [list(map(self._made.__getitem__, some)) for some in wanted]
 
     def forget(self) -> None:
         """Drop the cache: the data base may be another one now."""
-        self._keys.clear()
+        self._made.clear()
 
-    def _make_room(self, count: int, *, keep: set[Name]) -> None:
-        excess = len(self._keys) + count - _ORIGINS_KEPT
+    async def _look_up(self, wanted: set[Origin]) -> None:
+        missing = wanted - self._made.keys()
+        async with transaction(self._pool) as connection:
+            keys = await _resolve(connection, missing)
+        self._make_room(len(missing), keep=wanted)
+        self._made.update({origin: self._make(origin, keys[origin]) for origin in missing})
+
+    def _make_room(self, count: int, *, keep: set[Origin]) -> None:
+        excess = len(self._made) + count - _ORIGINS_KEPT
         if excess > 0:
-            oldest = [origin for origin in self._keys if origin not in keep][:excess]
+            oldest = [origin for origin in self._made if origin not in keep][:excess]
             for origin in oldest:
-                del self._keys[origin]
+                del self._made[origin]
 
 
-async def _resolve(connection: Connection, origins: Collection[Origin]) -> dict[Name, Keys]:
+async def _resolve(connection: Connection, origins: Collection[Origin]) -> dict[Origin, Keys]:
     async def plain(table: Table, names: set[Name]) -> dict[Name, int]:
         return await _resolve_names(connection, table, sorted(names))
 
@@ -87,7 +82,9 @@ async def _resolve(connection: Connection, origins: Collection[Origin]) -> dict[
     runs = await plain(tables.dim_run, {(o.run,) for o in origins})
     variants = await plain(tables.dim_variant, {(o.variant,) for o in origins})
     versions = await plain(tables.dim_model_version, {(o.model, o.model_version) for o in origins})
-    places = {o.asset: (sites[o.site,], types[o.asset_type,]) for o in sorted(origins)}
+    places = {
+        o.asset: (sites[o.site,], types[o.asset_type,]) for o in sorted(origins, key=_place_of)
+    }
     assets = await _resolve_assets(connection, places)
     return {
         o: Keys(
@@ -99,6 +96,10 @@ async def _resolve(connection: Connection, origins: Collection[Origin]) -> dict[
         )
         for o in origins
     }
+
+
+def _place_of(origin: Origin) -> Name:
+    return (origin.asset, origin.site, origin.asset_type)
 
 
 async def _resolve_names(

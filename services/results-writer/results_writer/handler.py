@@ -4,26 +4,27 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 import structlog
 from penstock.channels.predictions import (
     CHANNEL,
     PREDICTIONS,
+    PredictionPack,
     PredictionsMessage,
     predictions_message,
     predictions_of,
 )
 from penstock.domain.errors import MalformedPayload
 from penstock.domain.ids import PackId
-from penstock.domain.predictions import Prediction
 from penstock.gathering import gather_all
 from penstock.ledger import Ledger
 from penstock.ports import Sink, WriteReport
 from penstock.runtime.telemetry import Metrics
 from penstock.runtime.tracing import current_span
 
+from results_writer.batch import Batch
 from results_writer.dead_letter_limit import DeadLetterLimit
 
 log = structlog.get_logger()
@@ -43,13 +44,12 @@ class DeadLetterQueue(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class _Batch:
-    """Opened packs: the predictions in a row, and where each of them came from."""
+class _Opened:
+    """Opened messages: the predictions in a row, the messages by pack, what could not be read."""
 
-    unreadable: dict[int, str] = field(default_factory=dict)
-    packs: dict[str, PredictionsMessage] = field(default_factory=dict)
-    predictions: list[Prediction] = field(default_factory=list)
-    origins: list[tuple[str, int]] = field(default_factory=list)
+    predictions: Batch
+    messages: Mapping[str, PredictionsMessage]
+    unreadable: Mapping[int, str]
 
 
 class SinkWriter:
@@ -82,32 +82,33 @@ class SinkWriter:
     async def write(self, messages: Sequence[PredictionsMessage]) -> Mapping[int, str]:
         """Make every prediction durable, in the sink or among the dead letters; then tell."""
         self._limit.check()
-        batch = await _open(messages)
+        opened = await _open(messages)
+        batch = opened.predictions
         started = time.monotonic()
-        report = await self._sink.write(batch.predictions)
+        report = await self._sink.write(batch)
         seconds = time.monotonic() - started
-        self._limit.admit(len(batch.predictions), dead=len(report.failed))
-        burials = [self._bury(batch, n, why) for n, why in report.failed.items()]
+        self._limit.admit(len(batch), dead=len(report.failed))
+        burials = [self._bury(opened, n, why) for n, why in report.failed.items()]
         await gather_all(burials, at_once=_AT_ONCE)
         counts = _counts_by_pack(batch, report)
-        entries = [self._ledger.record(PackId(p), self._name, c) for p, c in counts.items()]
+        entries = [self._ledger.record(p, self._name, c) for p, c in counts.items()]
         await gather_all(entries, at_once=_AT_ONCE)
-        self._tell(len(batch.predictions), report, seconds)
-        current_span().note({"penstock.rows": len(batch.predictions)})
-        return batch.unreadable
+        self._tell(len(batch), report, seconds)
+        current_span().note({"penstock.rows": len(batch)})
+        return opened.unreadable
 
-    async def _bury(self, batch: _Batch, position: int, reason: str) -> None:
+    async def _bury(self, opened: _Opened, position: int, reason: str) -> None:
         # Under an id of its own: redriven, it must not take its pack's place in the ledger.
-        pack_id, place = batch.origins[position]
-        pack = batch.packs[pack_id]
+        pack, place = opened.predictions.place_of(position)
+        message = opened.messages[pack.id]
         alone = predictions_message(
-            [batch.predictions[position]],
-            pack_id=f"{pack_id}.{place}",
-            created_at=pack.created_at,
-            trace=pack.trace,
+            [pack[place]],
+            pack_id=f"{pack.id}.{place}",
+            created_at=message.created_at,
+            trace=message.trace,
         )
         await self._dead_letters.dead_letter(CHANNEL.encode(alone), reason=reason)
-        log.warning("prediction.dead_lettered", sink=self._name, pack_id=pack_id, reason=reason)
+        log.warning("prediction.dead_lettered", sink=self._name, pack_id=pack.id, reason=reason)
 
     def _tell(self, total: int, report: WriteReport, seconds: float) -> None:
         dead, superseded = len(report.failed), len(report.superseded)
@@ -120,35 +121,32 @@ class SinkWriter:
                  duration_ms=round(seconds * 1000, 1))  # fmt: skip
 
 
-async def _open(messages: Sequence[PredictionsMessage]) -> _Batch:
-    batch = _Batch()
+async def _open(messages: Sequence[PredictionsMessage]) -> _Opened:
+    packs: dict[str, PredictionPack] = {}
+    unreadable: dict[int, str] = {}
     for position, message in enumerate(messages):
-        if message.id in batch.packs:
+        if message.id in packs:
             continue  # the same pack, delivered twice
         try:
-            predictions = _predictions(message)
+            packs[message.id] = _pack(message)
         except MalformedPayload as error:
-            batch.unreadable[position] = str(error)
-            continue
-        batch.packs[message.id] = message
-        batch.origins.extend((message.id, place) for place in range(len(predictions)))
-        batch.predictions.extend(predictions)
+            unreadable[position] = str(error)
         await asyncio.sleep(0)  # others get a turn between packs
-    return batch
+    by_id = {message.id: message for message in messages}
+    return _Opened(Batch(list(packs.values())), by_id, unreadable)
 
 
-def _predictions(message: PredictionsMessage) -> list[Prediction]:
+def _pack(message: PredictionsMessage) -> PredictionPack:
     if message.kind != PREDICTIONS:
         raise MalformedPayload(f"pack {message.id}: sinks know no kind {message.kind!r}")
-    try:
-        return list(predictions_of(message))
-    except (IndexError, ValueError) as error:
-        raise MalformedPayload(f"pack {message.id}: its columns do not fit: {error}") from error
+    return predictions_of(message)
 
 
-def _counts_by_pack(batch: _Batch, report: WriteReport) -> dict[str, Counter[str]]:
-    counts = {pack: Counter({WRITTEN: 0, SUPERSEDED: 0, DEAD: 0}) for pack in batch.packs}
-    for position, (pack, _) in enumerate(batch.origins):
-        dead, superseded = position in report.failed, position in report.superseded
-        counts[pack][DEAD if dead else SUPERSEDED if superseded else WRITTEN] += 1
+def _counts_by_pack(batch: Batch, report: WriteReport) -> dict[PackId, Counter[str]]:
+    counts = {p.id: Counter({WRITTEN: len(p), SUPERSEDED: 0, DEAD: 0}) for p in batch.packs}
+    superseded = report.superseded - report.failed.keys()
+    for outcome, positions in ((DEAD, report.failed), (SUPERSEDED, superseded)):
+        for position in positions:
+            pack, _ = batch.place_of(position)
+            counts[pack.id].update({outcome: 1, WRITTEN: -1})
     return counts

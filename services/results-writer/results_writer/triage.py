@@ -3,13 +3,14 @@
 It runs for every prediction in every sink, so it leans on what Python does in C.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from math import isfinite
 from operator import attrgetter
 
+from penstock.channels.predictions import Origin, PredictionPack
 from penstock.domain.predictions import Prediction, newest_by_identity
 from penstock.domain.time import to_iso, to_micros
 from penstock.ports import WriteReport
@@ -29,6 +30,8 @@ _names_of = attrgetter(
 )
 _KEYS = 4
 """So many of the names, from the first, must not be empty."""
+_OTHER = ("-",)
+"""Stands for the pack id where the names of an origin are judged without one."""
 _identity_of = attrgetter("binding", "asset", "event_time", "run")
 
 
@@ -65,6 +68,39 @@ def refusal(p: Prediction) -> str | None:
     ):
         return "value, probability or threshold is not a finite number"
     return None
+
+
+def refusals(pack: PredictionPack, *, judged: Container[Origin] = ()) -> dict[int, str]:
+    """Say of all in a pack that no sink can ever write why, by place.
+
+    Whole columns are looked at first, and its predictions one by one only where that finds
+    something. The names of origins that were `judged` before are not judged again.
+    """
+    if _is_plain(pack, judged):
+        return {}
+    reasons = enumerate(map(refusal, pack))
+    return {place: reason for place, reason in reasons if reason is not None}
+
+
+def _is_plain(pack: PredictionPack, judged: Container[Origin]) -> bool:
+    c = pack.columns
+    return not len(pack) or (
+        all(
+            _EARLIEST <= min(times) <= max(times) < _LATEST
+            for times in (c.event_time, c.received_at, c.predicted_at)
+        )
+        and all(0 <= revision < _BITS_63 for revision in set(c.revision))
+        and all(0 <= count < _BITS_31 for count in {*c.features_missing, *c.flags})
+        # A sum is finite only where every number is.
+        and isfinite(sum(filter(None, c.value)) + sum(filter(None, c.probability)))
+        and _fault_of_names((pack.id,) * _KEYS) is None
+        and all(_is_plain_origin(origin) for origin in c.origins if origin not in judged)
+    )
+
+
+def _is_plain_origin(o: Origin) -> bool:
+    names = (o.binding, o.asset, o.run, *_OTHER, o.site, o.asset_type, o.model, o.model_version)
+    return _fault_of_names((*names, o.variant)) is None and isfinite(o.threshold or 0.0)
 
 
 @dataclass(frozen=True, slots=True)

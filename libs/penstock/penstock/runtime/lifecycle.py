@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import threading
@@ -13,6 +14,7 @@ import structlog
 import uvicorn
 from starlette.types import ASGIApp
 
+_OBJECTS_BEFORE_COLLECTING = 50_000
 KEEP_ALIVE_SECONDS = 75
 """Longer than a load balancer keeps its connections (60 s), else it meets closed ones as 502."""
 
@@ -113,6 +115,17 @@ class Listening(Protocol):
     def port(self) -> int: ...
     @property
     def drain_seconds(self) -> float: ...
+
+
+def collect_seldom() -> None:
+    """Have the garbage collector look only at what is made from now on, and seldom.
+
+    A body or a pack is a thousand objects that live for a millisecond and hold no cycles: looking
+    through them, and through all modules, at every seven hundred finds nothing.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_OBJECTS_BEFORE_COLLECTING)
 
 
 def run_service(app: ASGIApp, settings: Listening) -> None:

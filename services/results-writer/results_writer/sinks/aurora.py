@@ -1,35 +1,35 @@
 """Aurora: rows for applications and for people who ask in SQL."""
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import date
 
 import psycopg
 from penstock.adapters import aurora, tables
 from penstock.adapters.aurora import Connection, Pool
+from penstock.channels.predictions import PredictionPack
 from penstock.domain.errors import InvalidInput, StoreUnavailable
 from penstock.domain.predictions import Prediction
-from penstock.domain.time import DAY, Micros, floor_to, from_micros
+from penstock.domain.time import DAY, Micros, from_micros
 from penstock.ports import Clock, WriteReport
 from sqlalchemy import select, tuple_
 
+from results_writer.aurora_batch import AuroraBatch
 from results_writer.aurora_rows import (
     COPY,
     COPY_INCOMING,
     MAKE_INCOMING,
     MERGE_INCOMING,
     SELECT_GREATER,
-    WIRE_TYPES,
-    Row,
     from_view,
     greater_of,
-    key_of,
-    to_row,
 )
+from results_writer.aurora_wire import Key, origin_fields, to_copy
+from results_writer.batch import Batch
 from results_writer.dimensions import Dimensions
 from results_writer.settings import Settings
 from results_writer.sink import SinkPlugin, SinkResources
-from results_writer.triage import Identity, Precedence, triage
+from results_writer.triage import Identity, Precedence
 
 _DAYS_AHEAD = 2
 _IDENTITIES_PER_STATEMENT = 2_000
@@ -47,70 +47,67 @@ class AuroraSink:
         """Keep the pool; nothing is asked of Aurora yet."""
         self._pool = pool
         self._clock = clock
-        self._dimensions = Dimensions(pool)
-        self._days: set[Micros] = set()
+        self._dimensions = Dimensions(pool, origin_fields)
+        self._days: set[int] = set()
         self._caution = 0
         self._merges_left = 0
 
     async def write(self, predictions: Sequence[Prediction]) -> WriteReport:
         """Keep the greatest precedence of every identity, in one transaction."""
-        sorted_out = triage(predictions)
-        if not sorted_out.newest:
-            return sorted_out.report()
+        batch = Batch.of(predictions)
+        failed = batch.refusals(judged=self._dimensions.known)
+        positions: Sequence[int] = range(len(batch))
+        if failed:
+            positions = [position for position in positions if position not in failed]
+            batch = batch.at(positions)
+        if not positions:
+            return WriteReport(failed=failed)
         try:
-            held = await self._write(sorted_out.newest)
+            superseded = await self._write(batch.packs)
         except (StoreUnavailable, psycopg.errors.CheckViolation) as error:
             # Aurora may come back as another one, and a day's partition may have been dropped.
             self._days.clear()
             self._dimensions.forget()
             raise StoreUnavailable(f"aurora did not take a batch: {error}") from error
-        return sorted_out.report(held)
+        return WriteReport({positions[place] for place in superseded}, failed)
 
-    async def _write(
-        self, predictions: Sequence[Prediction]
-    ) -> Iterable[tuple[Identity, Precedence]]:
-        await self._ensure_days(predictions)
-        keys = await self._dimensions.keys_of(predictions)
-        rows = list(map(to_row, predictions, keys))
-        # All writers lock rows in one order, so none waits in a circle.
-        in_order = sorted(rows)
-        if await self._copy(in_order):
+    async def _write(self, packs: Sequence[PredictionPack]) -> Collection[int]:
+        await self._ensure_days(packs)
+        origins = await self._dimensions.of(pack.columns.origins for pack in packs)
+        batch = AuroraBatch(packs, origins)
+        if await self._copy(batch.in_haste()):
             return ()
-        greater = await self._merge(in_order)
-        if not greater:
-            return ()
-        identities = {key_of(row): p.identity for row, p in zip(rows, predictions, strict=True)}
-        return [(identities[key], precedence) for key, precedence in greater]
+        return batch.superseded(await self._merge(batch.in_order()))
 
-    async def _copy(self, rows: Sequence[Row]) -> bool:
+    async def _copy(self, rows: Sequence[bytes]) -> bool:
         if self._merges_left:
             self._merges_left -= 1
             return False
         try:
             async with aurora.transaction(self._pool) as connection:
-                await _copy(connection, COPY, rows)
-        except psycopg.errors.UniqueViolation:
+                await _copy_new(connection, rows)
+        except _MetOthersError:
             self._caution = min(2 * self._caution + 1, _LONGEST_CAUTION)
             self._merges_left = self._caution - 1
             return False
         self._caution = 0
         return True
 
-    async def _merge(self, rows: Sequence[Row]) -> list[tuple[Row, Precedence]]:
+    async def _merge(self, rows: Sequence[bytes]) -> Mapping[Key, Precedence]:
         async with aurora.transaction(self._pool) as connection:
             await connection.execute(MAKE_INCOMING.encode())
             await _copy(connection, COPY_INCOMING, rows)
             merged = await connection.execute(MERGE_INCOMING.encode())
             if merged.rowcount == len(rows):
-                return []
+                return {}
             found = await connection.execute(SELECT_GREATER.encode())
-            return [greater_of(row) for row in await found.fetchall()]
+            return dict(map(greater_of, await found.fetchall()))
 
-    async def _ensure_days(self, predictions: Sequence[Prediction]) -> None:
-        today = floor_to(self._clock.now(), DAY)
-        wanted = {floor_to(prediction.event_time, DAY) for prediction in predictions}
+    async def _ensure_days(self, packs: Sequence[PredictionPack]) -> None:
+        wanted = {day for pack in packs for day in _days_of(pack.columns.event_time)}
+        today = self._clock.now() // DAY
         if today in wanted:
-            wanted |= {Micros(today + ahead * DAY) for ahead in range(1, _DAYS_AHEAD + 1)}
+            wanted |= {today + ahead for ahead in range(1, _DAYS_AHEAD + 1)}
         for day in sorted(wanted - self._days):
             async with aurora.transaction(self._pool) as connection:
                 await aurora.execute(connection, select(tables.ensure_partition(_date(day))))
@@ -139,15 +136,31 @@ class AuroraSink:
         return found
 
 
-async def _copy(connection: Connection, statement: str, rows: Sequence[Row]) -> None:
+class _MetOthersError(Exception):
+    """A row was there before, or another writer is at the same rows in another order."""
+
+
+async def _copy_new(connection: Connection, rows: Sequence[bytes]) -> None:
+    # Inside the transaction: outside, a circle of waiting writers looks like a data base in need.
+    try:
+        await _copy(connection, COPY, rows)
+    except (psycopg.errors.UniqueViolation, psycopg.errors.DeadlockDetected) as error:
+        raise _MetOthersError from error
+
+
+async def _copy(connection: Connection, statement: str, rows: Sequence[bytes]) -> None:
     async with connection.cursor() as cursor, cursor.copy(statement.encode()) as copy:
-        copy.set_types(list(WIRE_TYPES.values()))
-        for row in rows:
-            await copy.write_row(row)
+        for portion in to_copy(rows):
+            await copy.write(portion)
 
 
-def _date(day: Micros) -> date:
-    return from_micros(day).date()
+def _days_of(times: Sequence[int]) -> set[int]:
+    first, last = min(times) // DAY, max(times) // DAY
+    return {first} if first == last else {at // DAY for at in times}
+
+
+def _date(day: int) -> date:
+    return from_micros(Micros(day * DAY)).date()
 
 
 @asynccontextmanager
