@@ -98,6 +98,10 @@ cost-documents: setup ## what penstock cost knows of the code, and the tables of
 bench-ingest: setup ## CPU of the door per request, beside a no-op ASGI server
 	@$(BIN)/python -m benchmarks.ingest $(BENCH_ARGS)
 
+.PHONY: bench-writer
+bench-writer: setup ## CPU of a row on its way to Aurora, beside a bare COPY of the same rows
+	@$(BIN)/python -m benchmarks.writer $(BENCH_ARGS)
+
 .PHONY: bench-tracing
 bench-tracing: setup ## CPU of the door with traces off, not sampled, sampled
 	@$(BIN)/python -m benchmarks.tracing
