@@ -83,6 +83,7 @@ RUN --mount=type=cache,target=/cache/uv \
     --mount=type=bind,source=scripts/images,target=/src/images \
     --mount=type=bind,source=requirements/${SERVICE}.txt,target=/src/lock.txt \
     /src/images/install lock /src/lock.txt
+COPY infra/authorities /opt/penstock/authorities
 RUN --mount=type=bind,from=tools,target=/tools \
     --mount=type=bind,source=scripts/images,target=/src/images \
     --mount=type=bind,from=service-wheels,source=/wheels,target=/src/wheels \
@@ -140,6 +141,7 @@ RUN --mount=type=bind,from=tools,target=/tools \
     /src/images/install wheels /src/wheels
 COPY infra/alembic.ini /opt/penstock/infra/alembic.ini
 COPY infra/migrations /opt/penstock/infra/migrations
+COPY infra/authorities /opt/penstock/authorities
 LABEL org.opencontainers.image.title=penstock-migrations \
       org.opencontainers.image.description="Penstock: brings Aurora to the newest schema, and ends"
 USER 10001:10001

@@ -1,9 +1,14 @@
-"""Runs the migrations over the data base of PENSTOCK_AURORA_DSN, one process at a time."""
+"""Runs the migrations over the data base of PENSTOCK_AURORA_DSN, one process at a time.
+
+With PENSTOCK_AURORA_ROOT_CERTIFICATE the server is verified by the authorities in that file.
+"""
 
 import os
+from pathlib import Path
 
 import psycopg
 from alembic import context
+from penstock.adapters.aurora_tls import verified
 from penstock.adapters.tables import METADATA
 from sqlalchemy import Connection, create_engine, pool, text
 
@@ -16,7 +21,8 @@ def _connect() -> psycopg.Connection:
     dsn = os.environ.get("PENSTOCK_AURORA_DSN", "")
     if not dsn:
         raise SystemExit("set PENSTOCK_AURORA_DSN to the data base that is to be migrated")
-    return psycopg.connect(dsn, connect_timeout=10)
+    file = os.environ.get("PENSTOCK_AURORA_ROOT_CERTIFICATE")
+    return psycopg.connect(verified(dsn, Path(file) if file else None), connect_timeout=10)
 
 
 def _let_services_in(connection: Connection) -> None:

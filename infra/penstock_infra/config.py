@@ -57,12 +57,16 @@ class OwnNetwork(Part):
 
 
 class Aurora(Part):
-    """Size of the data base, in Aurora capacity units of 2 GiB."""
+    """Size of the data base, in Aurora capacity units of 2 GiB, and who vouches for it."""
 
     least_units: Annotated[float, Field(ge=0.5, le=256, multiple_of=0.5)] = 1.0
     most_units: Annotated[float, Field(ge=1, le=256, multiple_of=0.5)] = 8.0
     readers: Annotated[int, Field(ge=0, le=5)] = 1
     backup_days: Annotated[int, Field(ge=1, le=35)] = 14
+    root_certificate: Annotated[str, Field(pattern=r"^/\S+$")] = (
+        "/opt/penstock/authorities/aurora.pem"
+    )
+    """File in the images that holds RDS's authorities; without it no command reaches Aurora."""
 
     @model_validator(mode="after")
     def _least_below_most(self) -> Self:

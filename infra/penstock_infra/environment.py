@@ -56,6 +56,7 @@ def variables(command: Command, deployment: Deployment, facts: Facts) -> dict[st
     if command.uses_aurora:
         told[f"{prefix}_AURORA__DSN"] = facts.aurora_dsn
         told[f"{prefix}_AURORA__IAM"] = "true"
+        told[f"{prefix}_AURORA__ROOT_CERTIFICATE"] = deployment.aurora.root_certificate
     if command.reaches_out:
         told |= _way_out(deployment)
     return told | _of_command(command, deployment, facts)

@@ -7,7 +7,7 @@ from pathlib import Path
 from aws_cdk import Stack
 from aws_cdk import aws_kms as kms
 from penstock.command import Schedule
-from penstock.resources import QUEUES
+from penstock.resources import COMMANDS, QUEUES
 from penstock_infra.app import new_app
 from penstock_infra.arns import Names
 from penstock_infra.constructs.channels import Channels
@@ -99,9 +99,28 @@ def test_migrations_enter_as_the_master_and_are_no_service(prod: Synthesized) ->
     ]
     (container,) = task["ContainerDefinitions"]
     assert {one["Name"] for one in container["Secrets"]} == {"PGUSER", "PGPASSWORD"}
-    (dsn,) = [as_text(v["Value"]) for v in container["Environment"]]
-    assert "user=" not in dsn
-    assert "sslmode=require" in dsn
+    told = {v["Name"]: as_text(v["Value"]) for v in container["Environment"]}
+    assert set(told) == {"PENSTOCK_AURORA_DSN", "PENSTOCK_AURORA_ROOT_CERTIFICATE"}
+    assert "user=" not in told["PENSTOCK_AURORA_DSN"]
+
+
+def test_whoever_enters_aurora_verifies_it_by_a_file_of_the_image(prod: Synthesized) -> None:
+    told = [
+        {one["Name"].rpartition("AURORA_")[2]: as_text(one["Value"]) for one in variables}
+        for task in prod.resources("AWS::ECS::TaskDefinition").values()
+        for container in task["Properties"]["ContainerDefinitions"]
+        if (variables := container.get("Environment"))
+        and any("AURORA_" in one["Name"] for one in variables)
+    ]
+    assert len(told) == len([one for one in COMMANDS if one.uses_aurora]) + 1, "and the migrations"
+    for variables in told:
+        named = {name.lstrip("_"): value for name, value in variables.items()}
+        assert "sslmode=verify-full" in named["DSN"].split()
+        assert named["ROOT_CERTIFICATE"] == "/opt/penstock/authorities/aurora.pem"
+    text = (ROOT / "Dockerfile").read_text()
+    for stage in ("service", "migrations"):
+        (steps,) = re.findall(rf"^FROM \w+ AS {stage}$(.*?)^FROM ", text, re.M | re.S)
+        assert "\nCOPY infra/authorities /opt/penstock/authorities\n" in steps
 
 
 def test_the_image_has_the_user_and_the_folder_that_tasks_are_given() -> None:

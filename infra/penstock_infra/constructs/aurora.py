@@ -44,9 +44,8 @@ class Aurora(Construct):
         self.master_secret_arn = raw.attr_master_user_secret_secret_arn
         self.resource_id = raw.attr_db_cluster_resource_id
         place = f"host={self.cluster.cluster_endpoint.hostname} port={PORT} dbname={DATABASE}"
-        # RDS signs with an authority of its own, which no image trusts by default: the connection
-        # is encrypted, and a security group decides who answers at the address.
-        self.master_dsn = f"{place} sslmode=require"
+        # Also where a command is not told by which authorities: libpq then finds none and refuses.
+        self.master_dsn = f"{place} sslmode=verify-full"
         self.service_dsn = f"{self.master_dsn} user={SERVICE_USER}"
 
     def _add_cluster(

@@ -64,7 +64,10 @@ class Migrations(Construct):
             MIGRATIONS,
             image=ecs.ContainerImage.from_registry(registry.image_uri(MIGRATIONS)),
             # libpq takes from its own variables what the DSN leaves out.
-            environment={"PENSTOCK_AURORA_DSN": aurora.master_dsn},
+            environment={
+                "PENSTOCK_AURORA_DSN": aurora.master_dsn,
+                "PENSTOCK_AURORA_ROOT_CERTIFICATE": deployment.aurora.root_certificate,
+            },
             secrets={
                 "PGUSER": ecs.Secret.from_secrets_manager(master, "username"),
                 "PGPASSWORD": ecs.Secret.from_secrets_manager(master, "password"),

@@ -81,7 +81,13 @@ async def _open(
     aurora = settings.aurora
     clients = await stack.enter_async_context(aws_clients(settings.region))
     pool = await stack.enter_async_context(
-        open_aurora(clients, aurora.dsn.get_secret_value(), aurora.pool_size, iam=aurora.iam)
+        open_aurora(
+            clients,
+            aurora.dsn.get_secret_value(),
+            aurora.pool_size,
+            iam=aurora.iam,
+            root_certificate=aurora.root_certificate,
+        )
     )
     store = DynamoStore(await clients.dynamodb(), settings.name_prefix)
     archive = S3ObjectStore(await clients.s3(), physical_name(settings.name_prefix, ARCHIVE.name))

@@ -70,7 +70,13 @@ async def open_places(settings: Settings) -> AsyncIterator[Places]:
         sqs, sns = await clients.sqs(), await clients.sns()
         aurora = settings.aurora
         pool = await stack.enter_async_context(
-            open_aurora(clients, aurora.dsn.get_secret_value(), aurora.pool_size, iam=aurora.iam)
+            open_aurora(
+                clients,
+                aurora.dsn.get_secret_value(),
+                aurora.pool_size,
+                iam=aurora.iam,
+                root_certificate=aurora.root_certificate,
+            )
         )
 
         async def receiver(queue: Queue) -> Receiver:

@@ -47,7 +47,11 @@ async def open_places(settings: Settings) -> AsyncIterator[Places]:
             aurora = settings.aurora
             pool = await stack.enter_async_context(
                 open_aurora(
-                    clients, aurora.dsn.get_secret_value(), aurora.pool_size, iam=aurora.iam
+                    clients,
+                    aurora.dsn.get_secret_value(),
+                    aurora.pool_size,
+                    iam=aurora.iam,
+                    root_certificate=aurora.root_certificate,
                 )
             )
 

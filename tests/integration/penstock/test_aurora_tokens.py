@@ -5,7 +5,7 @@ from urllib.parse import parse_qs, urlsplit
 import psycopg
 import pytest
 from penstock.adapters import aurora
-from penstock.adapters.aurora_tokens import AuroraTokens, open_aurora
+from penstock.adapters.aurora_tokens import AuroraTokens
 from penstock.adapters.aws import aws_clients
 
 from tests.fixtures.postgres import migrate
@@ -41,12 +41,6 @@ async def test_every_connection_gets_a_password_of_its_own(aurora_dsn: str) -> N
         async with pool.connection(), pool.connection():
             pass
         assert asked == 2
-
-
-async def test_the_pool_works_with_tokens(aurora_dsn: str, aws_environment: str) -> None:
-    dsn = psycopg.conninfo.make_conninfo(aurora_dsn)
-    async with aws_clients(REGION) as clients, open_aurora(clients, dsn, 1, iam=True) as pool:
-        await aurora.ping(pool)
 
 
 @pytest.fixture

@@ -3,21 +3,20 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any, TypeAlias
+from typing import Any, Self, TypeAlias
 
 import psycopg
 from psycopg import AsyncConnection, AsyncCursor
 from psycopg.rows import DictRow, dict_row
 from psycopg.types.json import JsonbDumper
 from psycopg.types.string import BytesBinaryDumper
-from psycopg_pool import AsyncConnectionPool
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.sql import ClauseElement
 
 from penstock.domain.errors import StoreUnavailable
 
 Connection: TypeAlias = AsyncConnection[DictRow]
-Pool: TypeAlias = AsyncConnectionPool[Connection]
 
 CONNECT_SECONDS = 5
 """How long one attempt to connect, and the wait for a free connection, may take."""
@@ -34,6 +33,26 @@ _DEAD_PEER = {
 _DIALECT = PGDialect_psycopg()  # type: ignore[no-untyped-call]  # not yet typed upstream
 
 
+class Pool(AsyncConnectionPool[Connection]):
+    """A pool that knows why it has no connection: waiting for one tells only how long it took."""
+
+    why_not: str = ""
+
+
+class _Connection(AsyncConnection[DictRow]):
+    """Tells `on_failure` why it cannot be made; the pool would tell nobody but the log."""
+
+    @classmethod
+    async def connect(cls, conninfo: str = "", **kwargs: Any) -> Self:
+        """Connect as libpq does."""
+        on_failure: Callable[[str], None] = kwargs.pop("on_failure")
+        try:
+            return await super().connect(conninfo, **kwargs)
+        except psycopg.OperationalError as error:
+            on_failure(str(error))
+            raise
+
+
 @asynccontextmanager
 async def open_pool(
     dsn: str, size: int = 4, *, password: Callable[[], Awaitable[str]] | None = None
@@ -45,13 +64,20 @@ async def open_pool(
 
     async def arguments() -> dict[str, Any]:
         secret = {} if password is None else {"password": await password()}
-        return {**_DEAD_PEER, "row_factory": dict_row, **secret}
+        return {**_DEAD_PEER, "row_factory": dict_row, "on_failure": failed, **secret}
 
-    pool: Pool = AsyncConnectionPool(
+    def failed(reason: str) -> None:
+        pool.why_not = reason
+
+    async def configure(connection: Connection) -> None:
+        pool.why_not = ""
+        _configure(connection)
+
+    pool = Pool(
         dsn,
-        connection_class=AsyncConnection[DictRow],
+        connection_class=_Connection,
         kwargs=arguments,
-        configure=_configure,
+        configure=configure,
         # A round trip per transaction: what died in the pool fails nobody's request or batch.
         check=AsyncConnectionPool.check_connection,
         min_size=1,
@@ -67,7 +93,7 @@ async def open_pool(
         await pool.close(timeout=CONNECT_SECONDS)
 
 
-async def _configure(connection: Connection) -> None:
+def _configure(connection: Connection) -> None:
     connection.adapters.register_dumper(dict, JsonbDumper)
     # The last one for bytea is taken for COPY; by default that is a slow one, for DB-API's sake.
     connection.adapters.register_dumper(bytes, BytesBinaryDumper)
@@ -89,6 +115,8 @@ async def transaction(
     except psycopg.errors.ReadOnlySqlTransaction as error:
         await pool.drain()
         raise StoreUnavailable(f"aurora is read-only here, connections dropped: {error}") from error
+    except PoolTimeout as error:
+        raise StoreUnavailable(f"aurora: {pool.why_not or error}") from error
     except (psycopg.OperationalError, psycopg.InterfaceError) as error:
         raise StoreUnavailable(f"aurora: {error}") from error
     except TimeoutError as error:

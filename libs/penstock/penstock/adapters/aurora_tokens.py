@@ -2,11 +2,13 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 from psycopg.conninfo import conninfo_to_dict
 
 from penstock.adapters.aurora import Pool, open_pool
+from penstock.adapters.aurora_tls import require_verified, verified
 from penstock.adapters.aws import AwsClients
 
 _POSTGRES_PORT = 5432
@@ -14,13 +16,19 @@ _POSTGRES_PORT = 5432
 
 @asynccontextmanager
 async def open_aurora(
-    clients: AwsClients, dsn: str, size: int, *, iam: bool
+    clients: AwsClients, dsn: str, size: int, *, iam: bool, root_certificate: Path | None = None
 ) -> AsyncIterator[Pool]:
-    """Own a pool; with `iam` each connection gets a token in place of the password."""
+    """Own a pool; with `iam` each connection gets a token in place of the password.
+
+    With `root_certificate` the server is verified by that file's authorities. Raise InvalidInput
+    where the file cannot be read, and where tokens would go to a server that nobody verifies.
+    """
+    dsn = verified(dsn, root_certificate)
     if not iam:
         async with open_pool(dsn, size) as pool:
             yield pool
         return
+    require_verified(dsn)
     tokens = AuroraTokens(await clients.client("rds"), dsn)
     async with open_pool(dsn, size, password=tokens.token) as pool:
         yield pool

@@ -1,5 +1,6 @@
 """Settings that every service has; each service adds its own under its own prefix."""
 
+from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
@@ -36,6 +37,9 @@ class AuroraSettings(BaseModel):
     """How long opening a connection may take."""
     iam: bool = False
     """Whether each connection gets a token of IAM for its password, as in AWS."""
+    root_certificate: Path | None = None
+    """File of the authorities that may vouch for the server, which is verified then by its name;
+    `iam` needs it."""
 
 
 class OidcSettings(BaseModel):
