@@ -109,7 +109,9 @@ class Deployment(Part):
     network: OwnNetwork | None = None
     egress: Egress = "nat"
     """How commands that reach out leave the VPC."""
-    proxy_url: Annotated[str, Field(pattern=r"^https?://[^/]+:[0-9]+$")] | None = None
+    proxy_url: Annotated[str, Field(pattern=r"^http://[^/@\s]+:[0-9]+$")] | None = None
+    """As `http://host:port`; what goes through it is encrypted to its end, and it knows tasks by
+    their addresses."""
     proxy_cidr: str | None = None
     snowflake_endpoint_service: str | None = None
     """Name of Snowflake's PrivateLink service (SYSTEM$GET_PRIVATELINK_CONFIG tells it)."""

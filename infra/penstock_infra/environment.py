@@ -58,7 +58,7 @@ def variables(command: Command, deployment: Deployment, facts: Facts) -> dict[st
         told[f"{prefix}_AURORA__IAM"] = "true"
         told[f"{prefix}_AURORA__ROOT_CERTIFICATE"] = deployment.aurora.root_certificate
     if command.reaches_out:
-        told |= _way_out(deployment)
+        told |= _way_out(command, deployment)
     return told | _of_command(command, deployment, facts)
 
 
@@ -106,9 +106,12 @@ def _sinks(deployment: Deployment) -> dict[str, str]:
     return {"RESULTS_WRITER_SINKS": "aurora,snowflake,lake,latest", **told}
 
 
-def _way_out(deployment: Deployment) -> dict[str, str]:
+def _way_out(command: Command, deployment: Deployment) -> dict[str, str]:
     if deployment.egress != "proxy":
         return {}
+    if command.name == "training-fetcher":
+        # It checks addresses by itself, and would not obey a variable that knows names only.
+        return {"PENSTOCK_SOURCES_PROXY": str(deployment.proxy_url)}
     # AWS is reached by endpoints in the VPC, and a task's credentials by a link-local address.
     inside = ["localhost", "127.0.0.1", "169.254.170.2", f".{Aws.URL_SUFFIX}"]
     return {"HTTPS_PROXY": str(deployment.proxy_url), "NO_PROXY": ",".join(inside)}

@@ -86,6 +86,9 @@ def _nested(field: FieldInfo, name: str) -> Iterator[str]:
                 yield f"{name}__{inner.upper()}"
 
 
+PROXY = "http://proxy.acme.example:3128"
+
+
 @pytest.fixture(params=COMMANDS, ids=lambda command: command.name)
 def command(request: pytest.FixtureRequest) -> Command:
     found: Command = request.param
@@ -94,9 +97,20 @@ def command(request: pytest.FixtureRequest) -> Command:
 
 def test_every_variable_is_read_by_somebody(command: Command, full: Synthesized) -> None:
     known = set(_names(SETTINGS[command.name], f"{command.settings_prefix}_"))
-    # Read by the HTTP clients of sinks and sources, where a deployment has a proxy.
-    known |= {"HTTPS_PROXY", "NO_PROXY"}
+    if command.name == "results-writer":  # Snowflake's connector knows no other way
+        known |= {"HTTPS_PROXY", "NO_PROXY"}
     assert set(_told(full, command.name)) <= known
+
+
+def test_whoever_reaches_out_is_told_the_proxy(full: Synthesized) -> None:
+    found = {
+        command.name: sorted(name for name, value in told.items() if value == PROXY)
+        for command in COMMANDS
+        if (told := _told(full, command.name)) and PROXY in told.values()
+    }
+    assert found == {
+        "results-writer": ["HTTPS_PROXY"], "training-fetcher": ["PENSTOCK_SOURCES_PROXY"],
+    }  # fmt: skip
 
 
 def test_the_settings_are_complete(

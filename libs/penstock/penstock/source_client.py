@@ -1,7 +1,6 @@
 """HTTP to a source, guarded: checked addresses, no redirects, bounded answers, own secrets only."""
 
 import asyncio
-import ssl
 from base64 import b64encode
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -14,13 +13,13 @@ from yarl import URL
 from penstock.domain.errors import ForbiddenAddress, InvalidInput, Unavailable
 from penstock.ports import Secrets
 from penstock.source import AnswerTooLarge, SourceRequest, SourceTimedOut, SourceUnreachable
-from penstock.source_guard import Guard, GuardedResolver
+from penstock.source_guard import Guard
 from penstock.source_settings import AuthBody, SourceBody
+from penstock.source_way import Ways
 
 KEPT_HEADERS = ("content-type", "date", "etag", "last-modified", "link", "retry-after")
 """Headers of an answer that are stored beside its bytes: paging may need them, people do."""
 
-_CONNECT_SECONDS = 10.0
 _CHUNK_BYTES = 256 * 1024
 _DETAIL_BYTES = 500
 
@@ -84,27 +83,19 @@ def _secret_parts(secret: str) -> dict[str, str]:
 class SourceClient:
     """Sends requests to one source over connections that it keeps."""
 
-    def __init__(self, source: SourceBody, guard: Guard, secrets: Secrets) -> None:
+    def __init__(
+        self, source: SourceBody, guard: Guard, secrets: Secrets, *, proxy: str | None = None
+    ) -> None:
         """Prepare; must be called on the event loop."""
         self.source = source
         self._guard = replace(guard, only=source.allowed_cidrs)
         self._secrets = secrets
         self._auth: dict[str, str] | None = None
-        context = ssl.create_default_context(cadata=source.ca or None)
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
-                resolver=GuardedResolver(self._guard), use_dns_cache=False, ssl=context
-            ),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(
-                total=source.timeout_s, connect=min(source.timeout_s, _CONNECT_SECONDS)
-            ),
-            headers={"Accept": "application/json", "User-Agent": "penstock"},
-        )
+        self._ways = Ways(source, self._guard, proxy=proxy)
 
     async def close(self) -> None:
         """Close every connection."""
-        await self._session.close()
+        await self._ways.close()
 
     async def send(self, request: SourceRequest) -> SourceReply:
         """Ask once.
@@ -130,8 +121,14 @@ class SourceClient:
         self._guard.check_url(str(url))
         headers = {**auth, **({"Content-Type": "application/json"} if request.body else {})}
         try:
-            async with self._session.request(
-                request.method, url, data=request.body, headers=headers, allow_redirects=False
+            way = await self._ways.to(url)
+            async with way.session.request(
+                request.method,
+                way.url,
+                data=request.body,
+                headers={**headers, **way.headers},
+                allow_redirects=False,
+                **way.options,
             ) as response:
                 return await self._read(response, url)
         except TimeoutError as error:
@@ -145,6 +142,8 @@ class SourceClient:
             ) from error
         except Unavailable as error:  # the name is not resolved
             raise SourceUnreachable(str(error)) from error
+        except aiohttp.ClientHttpProxyError as error:
+            raise _refusal(error, url) from error
         except (aiohttp.ClientError, ConnectionError) as error:
             raise SourceUnreachable(f"{url.host} broke the connection: {error!r}") from error
 
@@ -168,12 +167,20 @@ class SourceClient:
         return SourceReply(str(url), response.status, headers, bytes(body[:limit]))
 
 
+def _refusal(error: aiohttp.ClientHttpProxyError, url: URL) -> InvalidInput | SourceUnreachable:
+    told = f"the proxy answered {error.status} {error.message} on the way to {url.host}"
+    if error.status >= 500:
+        return SourceUnreachable(told)
+    return InvalidInput(f"{told}; it is asked for addresses, never for names: let it pass them")
+
+
 class SourceClients:
     """Clients by source, kept while their settings stay the same."""
 
-    def __init__(self, guard: Guard, secrets: Secrets) -> None:
-        """Keep what every client needs."""
+    def __init__(self, guard: Guard, secrets: Secrets, *, proxy: str | None = None) -> None:
+        """Keep what every client needs; `proxy` is what sources outside are reached through."""
         self._guard = guard
+        self._proxy = proxy
         self._secrets = secrets
         self._open: dict[str, SourceClient] = {}
         self._users: dict[SourceClient, int] = {}
@@ -183,7 +190,8 @@ class SourceClients:
         """Lend the client of a source; its last user closes one whose settings have changed."""
         client = self._open.get(source.name)
         if client is None or client.source != source:
-            stale, client = client, SourceClient(source, self._guard, self._secrets)
+            stale = client
+            client = SourceClient(source, self._guard, self._secrets, proxy=self._proxy)
             self._open[source.name] = client
             if stale is not None:
                 await self._close_unused(stale)

@@ -79,6 +79,11 @@ class Guard:
         if self.only and not _inside(inner, self.only):
             raise ForbiddenAddress(f"{shown} is outside of the source's allowed_cidrs")
 
+    def is_inside(self, address: str) -> bool:
+        """Whether an address that may be reached is the deployment's own, not the internet's."""
+        inner = _unwrapped(ipaddress.ip_address(address))
+        return _inside(inner, _LOOPBACK) or _inside(inner, self.private)
+
     def check_url(self, url: str) -> SplitResult:
         """Judge what can be judged without asking DNS; return the parts."""
         parts = split_url(url)

@@ -62,6 +62,15 @@ class FetcherSettings(ConsumerSettings):
         Field(validation_alias=AliasChoices("allow_loopback", "PENSTOCK_SOURCES_ALLOW_LOOPBACK")),
     ] = False
     """Whether sources may lie on this machine: for the embedded stack only."""
+    proxy: Annotated[
+        str | None,
+        Field(
+            validation_alias=AliasChoices("proxy", "PENSTOCK_SOURCES_PROXY"),
+            pattern=r"^http://[^/@\s]+:[0-9]+$",
+        ),
+    ] = None
+    """Proxy (`http://host:port`) for sources outside of the private ranges; HTTPS_PROXY and its
+    like are not obeyed."""
 
     @property
     def guard(self) -> Guard:
@@ -93,7 +102,8 @@ async def _start(settings: FetcherSettings, process: Process) -> None:
     dead_letters = physical_name(settings.name_prefix, queue.dead_letter_name)
     receiver = await open_receiver(sqs, queue=name, dead_letter_queue=dead_letters)
     publisher = await open_publisher(sqs, name)
-    clients = SourceClients(settings.guard, SecretsManager(await aws.client("secretsmanager")))
+    secrets = SecretsManager(await aws.client("secretsmanager"))
+    clients = SourceClients(settings.guard, secrets, proxy=settings.proxy)
     process.stack.push_async_callback(clients.close)
     patience = settings.patience_seconds
     walker = SliceWalker(

@@ -1,4 +1,4 @@
-"""What a fetcher does with messages that no repeat can make readable or true."""
+"""What a fetcher does with messages that no repeat can make readable or true, and its way out."""
 
 import asyncio
 
@@ -20,11 +20,13 @@ from penstock.runtime.telemetry import Metrics
 from penstock.source_client import SourceClients
 from penstock.source_guard import Guard
 from penstock.source_settings import SourceStore
+from pydantic import ValidationError
 from training_orchestrator.distribute import Distributor
 from training_orchestrator.fetch import Fetcher
 from training_orchestrator.fetch_limit import SharedLimit
 from training_orchestrator.fetch_policy import FetchPolicy
 from training_orchestrator.fetch_walk import SliceWalker
+from training_orchestrator.fetcher_app import FetcherSettings
 from training_orchestrator.jobs_store import JobsStore
 from training_orchestrator.slices_store import SlicesStore
 
@@ -92,3 +94,23 @@ async def test_what_can_never_be_fetched_is_given_up_at_its_first_receive(
     assert letter[0] == body
     assert letter[1].startswith(reason)
     assert queue.bodies == []
+
+
+def test_the_proxy_of_sources_is_its_own_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.acme.example:3128")
+    assert FetcherSettings().proxy is None
+    monkeypatch.setenv("PENSTOCK_SOURCES_PROXY", "http://proxy.acme.example:3128")
+    assert FetcherSettings().proxy == "http://proxy.acme.example:3128"
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["proxy:3128", "https://proxy:3128", "socks5://proxy:1080", "http://u:p@proxy:3128",
+     "http://proxy", "http://proxy:3128/path"],
+)  # fmt: skip
+def test_a_proxy_that_cannot_be_used_is_refused_at_the_start(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PENSTOCK_SOURCES_PROXY", url)
+    with pytest.raises(ValidationError, match="should match pattern"):
+        FetcherSettings()
