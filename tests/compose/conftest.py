@@ -15,8 +15,6 @@ from tests.compose.load import Arena
 from tests.compose.training import Trained, train_under_kills
 from tests.e2e.messages import Queues, aws_client
 
-SECONDS_UNTIL_REDELIVERY = 15
-
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark all that lies here; without an engine none of it is run."""
@@ -55,7 +53,7 @@ def compose_stack() -> Iterator[ComposeStack]:
 
 @pytest.fixture(scope="session")
 def arena(compose_stack: ComposeStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Arena]:
-    """The stack with its doors open; what killed tasks held comes back soon."""
+    """The stack with its doors open."""
     url = compose_stack.endpoint("front-door")
     stores = Stores(
         aurora_dsn=compose_stack.endpoint("postgres"),
@@ -63,10 +61,7 @@ def arena(compose_stack: ComposeStack, tmp_path_factory: pytest.TempPathFactory)
         aws_endpoint=compose_stack.endpoint("aws"),
     )
     queues = Queues(aws_client(compose_stack, "sqs"))
-    with (
-        Penstock(url, ADMIN_TOKEN) as penstock,
-        queues.coming_back_after(SECONDS_UNTIL_REDELIVERY),
-    ):
+    with Penstock(url, ADMIN_TOKEN) as penstock:
         folder = tmp_path_factory.mktemp("compose")
         yield Arena(compose_stack, Stage(penstock, url, stores, folder), queues)
 
@@ -74,4 +69,5 @@ def arena(compose_stack: ComposeStack, tmp_path_factory: pytest.TempPathFactory)
 @pytest.fixture(scope="session")
 def trained(arena: Arena) -> Trained:
     """A model in service, trained while everybody who takes part was killed once."""
-    return train_under_kills(arena)
+    with arena.held_comes_back_soon():
+        return train_under_kills(arena)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,6 +21,7 @@ HISTORY_URL = "http://simulator:4700"
 PUMPS = Pumps("pump-compose", site=5)
 """Whose history the model is trained on; the pumps of other sites ask the same model."""
 SOURCE = "plant-by-drops"
+_SECONDS_UNTIL_REDELIVERY = 15
 LATE = ("--late-share", "0.05", "--late-by", "2400", "--connections", "2")
 
 
@@ -31,6 +32,14 @@ class Arena:
     stack: ComposeStack
     stage: Stage
     queues: Queues
+
+    def held_comes_back_soon(self) -> AbstractContextManager[None]:
+        """Let what a killed container held come back before a test gives up waiting.
+
+        For each test anew: a `docker compose start` runs the bootstrap too, which sets the queues
+        right.
+        """
+        return self.queues.coming_back_after(_SECONDS_UNTIL_REDELIVERY)
 
 
 @dataclass(slots=True)
@@ -87,7 +96,7 @@ def under_load(arena: Arena, pumps: Pumps) -> Iterator[Load]:
     stage = replace(arena.stage, folder=folder)
     key = steps.set_up(stage, scenario, history_url=HISTORY_URL)
     steps.prove_the_way(stage, scenario, key)
-    with ThreadPoolExecutor(1) as pool:
+    with arena.held_comes_back_soon(), ThreadPoolExecutor(1) as pool:
         sending = pool.submit(steps.stream, stage, scenario, key, lambda _: None)
         load = Load(stage.log, sending)
         try:
