@@ -3,6 +3,7 @@
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from penstock.channels.predictions import CHANNEL, predictions_message
 from penstock.domain.ids import LIVE, AssetName, BindingName, PackId
@@ -37,19 +38,17 @@ def batches(shape: Shape, *, repeated: float, seed: int = 7) -> list[list[list[P
     fresh = _fresh(shape, draw)
     made: list[list[list[Prediction]]] = []
     earlier: list[Prediction] = []
+    count = round(shape.rows_per_pack * repeated)
     for number in range(shape.batches):
-        batch = []
-        again = iter(_again(earlier, shape, repeated, draw))
+        again = iter(_again(earlier, count * shape.packs_per_batch, draw) if earlier else [])
+        batch, new = [], []
         for place in range(shape.packs_per_batch):
+            pack = list(islice(again, count))
+            new += (first := list(islice(fresh, shape.rows_per_pack - len(pack))))
             pack_id = PackId(f"01kafzcf00{number:08}{place:08}")
-            count = round(shape.rows_per_pack * repeated) if earlier else 0
-            pack = [
-                replace(next(again), pack_id=pack_id) if n < count else next(fresh)
-                for n in range(shape.rows_per_pack)
-            ]
-            batch.append([replace(p, pack_id=pack_id) for p in pack])
+            batch.append([replace(p, pack_id=pack_id) for p in (*pack, *first)])
         made.append(batch)
-        earlier += [p for pack in batch for p in pack if p.revision == 1]
+        earlier += new
     return made
 
 
@@ -86,14 +85,8 @@ def _prediction(asset: int, at: Micros, trace: str, draw: random.Random) -> Pred
     )  # fmt: skip
 
 
-def _again(
-    earlier: Sequence[Prediction], shape: Shape, repeated: float, draw: random.Random
-) -> list[Prediction]:
-    wanted = round(shape.rows_per_pack * repeated) * shape.packs_per_batch
-    if not earlier:
-        return []
-    chosen = draw.sample(earlier, wanted)
+def _again(earlier: Sequence[Prediction], count: int, draw: random.Random) -> list[Prediction]:
     return [
         replace(p, revision=2, predicted_at=Micros(p.predicted_at + SECOND)) if n % 2 else p
-        for n, p in enumerate(chosen)
+        for n, p in enumerate(draw.sample(earlier, count))
     ]

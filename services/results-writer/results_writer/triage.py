@@ -94,7 +94,7 @@ def _is_plain(pack: PredictionPack, judged: Container[Origin]) -> bool:
         # A sum is finite only where every number is.
         and isfinite(sum(filter(None, c.value)) + sum(filter(None, c.probability)))
         and _fault_of_names((pack.id,) * _KEYS) is None
-        and all(_is_plain_origin(origin) for origin in c.origins if origin not in judged)
+        and (all(map(judged.__contains__, c.origins)) or all(map(_is_plain_origin, c.origins)))
     )
 
 

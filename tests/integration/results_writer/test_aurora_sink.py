@@ -17,6 +17,7 @@ from penstock.domain.time import DAY, MINUTE
 from results_writer.sinks.aurora import AuroraSink
 
 from tests.factories import NOON, make_prediction
+from tests.fixtures.waiting import wait_until
 
 
 @pytest.fixture
@@ -147,3 +148,49 @@ async def test_writers_side_by_side_neither_wait_in_a_circle_nor_lose_the_newest
 
     assert precedences(found) == precedences(wanted)
     assert ask(aurora_dsn, "SELECT count(*) FROM predictions") == [(len(wanted),)]
+
+
+async def test_of_a_batch_that_is_partly_there_each_row_finds_its_place(
+    sink: AuroraSink, aurora_dsn: str
+) -> None:
+    def of(asset: int, revision: int, pack: str) -> Prediction:
+        made = make_prediction(asset=f"A-{asset}", event_time=NOON + asset, revision=revision)
+        return replace(made, pack_id=PackId(pack), probability=revision / 10)
+
+    first = [of(n, 2, "first") for n in range(6)]
+    await sink.write(first)
+    for pack in ("second", "third"):  # the first of them meets rows, the second looks for them
+        older, newer = of(0, 1, pack), of(1, 3, pack)
+        new = [of(n, 2, pack) for n in (6, 7, 8)]
+        report = await sink.write([new[2], older, first[2], newer, new[0], newer, new[1]])
+        assert set(report.superseded) == {1}
+        assert not report.failed
+    found = ask(aurora_dsn, "SELECT asset, revision, pack_id FROM v_predictions ORDER BY 1")
+    assert found == [
+        ("A-0", 2, "first"), ("A-1", 3, "third"), *((f"A-{n}", 2, "first") for n in (2, 3, 4, 5)),
+        *((f"A-{n}", 2, "third") for n in (6, 7, 8)),
+    ]  # fmt: skip
+
+
+async def test_a_circle_of_writers_is_no_trouble_of_aurora(
+    sink: AuroraSink, aurora_dsn: str
+) -> None:
+    await sink.write([make_prediction()])
+    both = [make_prediction(event_time=NOON + n, revision=2) for n in (1, 2)]
+    columns = "binding_id, asset_id, run_id, received_at, predicted_at, revision, features_missing"
+    columns += ", model_version_id, flags, variant_id, kind, quality, pack_id"
+    insert = f"""
+        INSERT INTO predictions (event_time, {columns})
+        SELECT event_time + %s * interval '1 microsecond', {columns} FROM predictions LIMIT 1
+    """  # noqa: S608  # our own words
+    waiting = "SELECT 1 FROM pg_locks WHERE NOT granted"
+    with psycopg.connect(aurora_dsn) as other:
+        other.execute(insert.encode(), [2])
+        writing = asyncio.create_task(sink.write(both))
+        await asyncio.to_thread(wait_until, lambda: bool(ask(aurora_dsn, waiting)), "one waits")
+        await asyncio.to_thread(other.execute, insert.encode(), [1])
+        other.commit()
+    assert not (await writing).superseded
+    assert ask(aurora_dsn, "SELECT revision FROM predictions ORDER BY event_time") == [
+        (1,), (2,), (2,),
+    ]  # fmt: skip

@@ -15,6 +15,7 @@ from penstock.ports import Clock, WriteReport
 from sqlalchemy import select, tuple_
 
 from results_writer.aurora_batch import AuroraBatch
+from results_writer.aurora_look import find_kept
 from results_writer.aurora_rows import (
     COPY,
     COPY_INCOMING,
@@ -37,10 +38,10 @@ _LONGEST_CAUTION = 16
 
 
 class AuroraSink:
-    """Copies batches straight in, and merges them where that meets rows that are there.
+    """Copies batches straight in; looks first which rows are there once a copy has met some.
 
-    A copy that fails costs its rows once more, so while copies fail ever more batches in between
-    are merged without trying one, up to fifteen.
+    A copy that fails costs its rows once more, so while copies fail it looks before ever more of
+    them, up to sixteen, and for as long as it finds something.
     """
 
     def __init__(self, pool: Pool, clock: Clock) -> None:
@@ -50,10 +51,10 @@ class AuroraSink:
         self._dimensions = Dimensions(pool, origin_fields)
         self._days: set[int] = set()
         self._caution = 0
-        self._merges_left = 0
+        self._looks_left = 0
 
     async def write(self, predictions: Sequence[Prediction]) -> WriteReport:
-        """Keep the greatest precedence of every identity, in one transaction."""
+        """Keep the greatest precedence of every identity; on a failure part of it may be kept."""
         batch = Batch.of(predictions)
         failed = batch.refusals(judged=self._dimensions.known)
         positions: Sequence[int] = range(len(batch))
@@ -75,25 +76,40 @@ class AuroraSink:
         await self._ensure_days(packs)
         origins = await self._dimensions.of(pack.columns.origins for pack in packs)
         batch = AuroraBatch(packs, origins)
-        if await self._copy(batch.in_haste()):
+        if not self._looks_left and await self._copy_all(batch.in_haste()):
             return ()
-        return batch.superseded(await self._merge(batch.in_order()))
+        try:
+            kept = await self._copy_new(batch)
+        except _MetOthersError:  # another writer was first, after the look
+            kept = batch.newest
+        held = await self._merge([batch.rows[position] for position in kept]) if kept else {}
+        return batch.superseded(kept, held)
 
-    async def _copy(self, rows: Sequence[bytes]) -> bool:
-        if self._merges_left:
-            self._merges_left -= 1
-            return False
+    async def _copy_all(self, rows: Sequence[bytes]) -> bool:
         try:
             async with aurora.transaction(self._pool) as connection:
-                await _copy_new(connection, rows)
+                await _copy_or_meet(connection, rows)
         except _MetOthersError:
             self._caution = min(2 * self._caution + 1, _LONGEST_CAUTION)
-            self._merges_left = self._caution - 1
+            self._looks_left = self._caution
             return False
         self._caution = 0
         return True
 
+    async def _copy_new(self, batch: AuroraBatch) -> list[int]:
+        """Copy what Aurora does not have; answer the positions of the rest, in their order."""
+        async with aurora.transaction(self._pool) as connection:
+            places = await find_kept(connection, [batch.keys[n] for n in batch.newest])
+            kept = [batch.newest[place] for place in places]
+            others = set(kept)
+            await _copy_or_meet(
+                connection, [batch.rows[n] for n in batch.newest if n not in others]
+            )
+        self._looks_left = self._caution if kept else self._looks_left - 1
+        return kept
+
     async def _merge(self, rows: Sequence[bytes]) -> Mapping[Key, Precedence]:
+        # A transaction of its own: with new rows still locked, writers could wait in a circle.
         async with aurora.transaction(self._pool) as connection:
             await connection.execute(MAKE_INCOMING.encode())
             await _copy(connection, COPY_INCOMING, rows)
@@ -140,7 +156,7 @@ class _MetOthersError(Exception):
     """A row was there before, or another writer is at the same rows in another order."""
 
 
-async def _copy_new(connection: Connection, rows: Sequence[bytes]) -> None:
+async def _copy_or_meet(connection: Connection, rows: Sequence[bytes]) -> None:
     # Inside the transaction: outside, a circle of waiting writers looks like a data base in need.
     try:
         await _copy(connection, COPY, rows)
