@@ -134,9 +134,9 @@ def cpu_per_request(
     server: Server, requests: Sequence[bytes], *, count: int, connections: int
 ) -> float:
     """Send `count` requests over `connections`; tell the server's CPU in microseconds for each."""
-    before = server.cpu_seconds()
-    uvloop.run(_load(server, requests, count // connections, connections))
-    return (server.cpu_seconds() - before) / (count // connections * connections) * 1e6
+    turns = count // connections
+    seconds = uvloop.run(_load(server, requests, turns, connections))
+    return seconds / (turns * connections) * 1e6
 
 
 def interleaved(
@@ -164,12 +164,22 @@ def write_figures(name: str, costs: Mapping[str, list[float]], **more: object) -
     return medians
 
 
-async def _load(server: Server, requests: Sequence[bytes], turns: int, connections: int) -> None:
-    await asyncio.gather(*(_connection(server, requests, n, turns) for n in range(connections)))
+async def _load(server: Server, requests: Sequence[bytes], turns: int, connections: int) -> float:
+    """CPU seconds that the server took for the requests, once all connections were open."""
+    opened = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(connections)]
+    before = server.cpu_seconds()
+    await asyncio.gather(*(_post(*streams, requests, n, turns) for n, streams in enumerate(opened)))
+    seconds = server.cpu_seconds() - before
+    for _, writer in opened:
+        writer.close()
+        await writer.wait_closed()
+    return seconds
 
 
-async def _connection(server: Server, requests: Sequence[bytes], number: int, turns: int) -> None:
-    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+async def _post(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter,
+    requests: Sequence[bytes], number: int, turns: int,
+) -> None:  # fmt: skip
     for turn in range(turns):
         writer.write(requests[(number * 7 + turn) % len(requests)])
         head = await reader.readuntil(b"\r\n\r\n")
@@ -177,5 +187,3 @@ async def _connection(server: Server, requests: Sequence[bytes], number: int, tu
         lines = head.decode().lower().splitlines()
         (length,) = [int(line.split(":")[1]) for line in lines if line.startswith("content-length")]
         await reader.readexactly(length)
-    writer.close()
-    await writer.wait_closed()

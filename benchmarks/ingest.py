@@ -21,8 +21,8 @@ SHAPES = {"N3uron compact": door.compact_bodies, "our envelope": door.own_bodies
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--requests", type=int, default=3_840, help="of one round")
+    parser.add_argument("--rounds", type=int, default=12)
+    parser.add_argument("--requests", type=int, default=1_280, help="of one round")
     parser.add_argument("--connections", type=int, nargs="+", default=[32, 128])
     options = parser.parse_args()
     costs: dict[str, list[float]] = {}
