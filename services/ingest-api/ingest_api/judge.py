@@ -7,7 +7,7 @@ where anything stands out, reading by reading. Both ways say the same of the sam
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from penstock.channels.readings import ReadingBlock
 from penstock.domain.ids import GatewayId
@@ -17,11 +17,14 @@ from penstock.domain.time import Micros
 from ingest_api.document import Mark
 from ingest_api.event_time import event_time, event_times, is_absent
 from ingest_api.payload_format import Parsed, RawSequence
+from ingest_api.quality import QualityTable
 from ingest_api.reasons import FORBIDDEN, Reason
 from ingest_api.rules import Rules
 from ingest_api.values import all_plain, refuse_data, refuse_value
 
 _FEW = 16
+_Qualities: TypeAlias = tuple[list[int], list[RawQuality], ReadingFlag, int]
+"""Classes and raw values by row, what was assumed of all, how many the scheme did not know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,33 +180,38 @@ def _times(
     return None if isinstance(at, Reason) else ([at] * len(parsed.times), ReadingFlag.NONE)
 
 
-def _qualities(
-    column: list[Any], rules: Rules
-) -> tuple[list[int], list[RawQuality], ReadingFlag, int] | None:
+def _qualities(column: list[Any], rules: Rules) -> _Qualities | None:
     """Judge a column of few different qualities, all given or all absent."""
+    table = rules.quality
+    first = column[0]
+    # True and 1 are equal, and one key of a dict, so kinds may not mix.
+    is_sure = type(first) in (int, str) and first not in (0, 1)
+    if is_sure and column.count(first) == len(column):
+        return _one_quality(first, len(column), table)
     kinds = set(map(type, column))
-    # True and 1 are one key of a dict, so kinds may not mix.
     if len(kinds) != 1 or kinds.isdisjoint((int, bool, str, Mark, type(None))):
         return None
     distinct = set(column)
-    table = rules.quality
     if distinct <= {None, Mark.MISSING}:
         flag = ReadingFlag.NONE if table.is_defined_when_absent else ReadingFlag.ASSUMED_QUALITY
         return [int(table.assumed)] * len(column) if table.assumed else [], [], flag, 0
     if len(distinct) > _FEW:
         return None
+    if len(distinct) == 1:
+        return _one_quality(first, len(column), table)
     judged = {raw: table.judge_again(raw) for raw in distinct}
-    if len(judged) == 1:
-        ((worth, kept, is_known),) = judged.values()
-        count = len(column)
-        unknown = 0 if is_known else count
-        return [int(worth)] * count if worth else [], [kept] * count, ReadingFlag.NONE, unknown
     return (
         [int(judged[raw][0]) for raw in column] if any(j[0] for j in judged.values()) else [],
         [judged[raw][1] for raw in column],
         ReadingFlag.NONE,
         sum(not judged[raw][2] for raw in column),
     )
+
+
+def _one_quality(raw: Any, count: int, table: QualityTable) -> _Qualities:
+    worth, kept, is_known = table.judge_again(raw)
+    unknown = 0 if is_known else count
+    return [int(worth)] * count if worth else [], [kept] * count, ReadingFlag.NONE, unknown
 
 
 def _keep_last(judged: Judged) -> None:

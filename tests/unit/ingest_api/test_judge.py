@@ -212,7 +212,7 @@ READINGS = st.fixed_dictionaries(
     optional={
         "tag": st.sampled_from(["/A", "/B", "/SITE02/C", "", 7, None]) | VALUES,
         "value": st.sampled_from([1, 2.5, True, None]) | VALUES,
-        "quality": st.sampled_from([192, 0, 130, "good", True, None, 1]) | VALUES,
+        "quality": st.sampled_from([192, 192.0, 0, 130, "good", True, None, 1]) | VALUES,
         "ts": st.sampled_from([MS, MS + 1, "2026-11-20T10:00:00Z", 0, None]) | VALUES,
     },
 )
@@ -220,7 +220,7 @@ USUAL = st.fixed_dictionaries(
     {
         "tag": st.sampled_from(["/A", "/B"]),
         "value": st.sampled_from([1, 2.5, True, None, 2**60]),
-        "quality": st.sampled_from([192, 0, 130]),
+        "quality": st.sampled_from([192, 192.0, 0, 130, 1, True]),
         "ts": st.sampled_from([MS, MS + 1]),
     }
 )
