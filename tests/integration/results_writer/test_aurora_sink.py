@@ -10,10 +10,12 @@ import psycopg
 import pytest
 from penstock.adapters.aurora import open_pool
 from penstock.adapters.memory import FakeClock
+from penstock.channels.predictions import PredictionPack, columns_of
 from penstock.domain.errors import StoreUnavailable
 from penstock.domain.ids import PackId, RunId
 from penstock.domain.predictions import Prediction, newest_by_identity
 from penstock.domain.time import DAY, MINUTE
+from results_writer.batch import Batch
 from results_writer.sinks.aurora import AuroraSink
 
 from tests.factories import NOON, make_prediction
@@ -170,6 +172,18 @@ async def test_of_a_batch_that_is_partly_there_each_row_finds_its_place(
         ("A-0", 2, "first"), ("A-1", 3, "third"), *((f"A-{n}", 2, "first") for n in (2, 3, 4, 5)),
         *((f"A-{n}", 2, "third") for n in (6, 7, 8)),
     ]  # fmt: skip
+
+
+async def test_a_pack_of_nothing_holds_nothing_up(sink: AuroraSink) -> None:
+    empty = PredictionPack(PackId("empty"), columns_of([]))
+    full = PredictionPack(make_prediction().pack_id, columns_of([make_prediction()]))
+    for batch in (Batch([empty]), Batch([empty, full]), Batch([full, empty])):  # also with a look
+        report = await sink.write(batch)
+        assert not report.failed
+        assert not report.superseded
+    assert await sink.read([make_prediction().identity]) == [
+        replace(make_prediction(), features=())
+    ]
 
 
 async def test_a_circle_of_writers_is_no_trouble_of_aurora(

@@ -105,7 +105,7 @@ class AuroraSink:
             await _copy_or_meet(
                 connection, [batch.rows[n] for n in batch.newest if n not in others]
             )
-        self._looks_left = self._caution if kept else self._looks_left - 1
+        self._looks_left = self._caution if kept else max(0, self._looks_left - 1)
         return kept
 
     async def _merge(self, rows: Sequence[bytes]) -> Mapping[Key, Precedence]:
@@ -120,7 +120,7 @@ class AuroraSink:
             return dict(map(greater_of, await found.fetchall()))
 
     async def _ensure_days(self, packs: Sequence[PredictionPack]) -> None:
-        wanted = {day for pack in packs for day in _days_of(pack.columns.event_time)}
+        wanted = {day for pack in packs if len(pack) for day in _days_of(pack.columns.event_time)}
         today = self._clock.now() // DAY
         if today in wanted:
             wanted |= {today + ahead for ahead in range(1, _DAYS_AHEAD + 1)}
