@@ -66,7 +66,7 @@ test: lint types imports test-unit test-integration test-e2e infra-check ## the 
 test-unit: setup ## unit and contract tests, every property with many examples
 	@$(BIN)/pytest tests/unit tests/contract -q -n 2
 test-integration: setup ## real adapters against the embedded stack
-	@$(BIN)/pytest tests/integration -q -n 2
+	@$(BIN)/pytest tests/integration -q -n 3
 test-e2e: setup ## only public doors: data sets in, scores out, a notebook run, kills and rubbish
 	@$(BIN)/pytest tests/e2e -q
 
