@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 from penstock_algorithms.registry import load_algorithm
-from penstock_local.environment import REGION
 
 from tests.integration.inference_worker.plant import Endpoint
-from tests.integration.sagemaker.account import BUCKET, Account, new_name
+from tests.integration.sagemaker.account import Account, new_name
 from tests.integration.sagemaker.servers import Server
 from tests.unit.penstock_algorithms.folders import lay_out, train
 
@@ -28,10 +27,7 @@ def sagemaker(aws_endpoint: str, tmp_path_factory: pytest.TempPathFactory) -> It
 @pytest.fixture(scope="session")
 def account(sagemaker: Server) -> Iterator[Account]:
     account = Account(sagemaker_url=sagemaker.url, s3_url=sagemaker.s3_url)
-    buckets = [bucket["Name"] for bucket in account.s3.list_buckets()["Buckets"]]
-    if BUCKET not in buckets:
-        where = {"LocationConstraint": REGION}
-        account.s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration=where)
+    account.make_bucket()
     yield account
     account.close()
 

@@ -46,6 +46,13 @@ class Account:
         for client in (self.sagemaker, self.runtime, self.s3):
             client.close()
 
+    def make_bucket(self) -> None:
+        """Make sure of the bucket, whichever tests of the session come first."""
+        buckets = [bucket["Name"] for bucket in self.s3.list_buckets()["Buckets"]]
+        if BUCKET not in buckets:
+            where = {"LocationConstraint": REGION}
+            self.s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration=where)
+
     def put(self, key: str, body: bytes) -> str:
         self.s3.put_object(Bucket=BUCKET, Key=key, Body=body)
         return f"s3://{BUCKET}/{key}"

@@ -5,18 +5,15 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from penstock_local.environment import REGION
 
-from tests.integration.sagemaker.account import BUCKET, Account
+from tests.integration.sagemaker.account import Account
 from tests.integration.sagemaker.servers import Server
 
 
 @pytest.fixture(scope="session")
 def s3_url(aws_endpoint: str) -> str:
     account = Account(sagemaker_url=aws_endpoint, s3_url=aws_endpoint)
-    account.s3.create_bucket(
-        Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION}
-    )
+    account.make_bucket()
     account.close()
     return aws_endpoint
 
