@@ -15,7 +15,8 @@ import training_orchestrator.app
 import training_orchestrator.dependencies
 import training_orchestrator.settings
 from fastapi import FastAPI
-from penstock.runtime.settings import AuroraSettings, OidcSettings
+from penstock.adapters.aurora_tokens import AuroraSettings
+from penstock.runtime.settings import OidcSettings
 from pydantic import SecretStr
 
 from tests.fixtures.issuer import CLIENT, LittleIssuer, little_issuer

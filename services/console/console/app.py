@@ -78,17 +78,8 @@ async def _open(
     traced: TracedProcess,
     checks: dict[str, Check],
 ) -> State:
-    aurora = settings.aurora
     clients = await stack.enter_async_context(aws_clients(settings.region))
-    pool = await stack.enter_async_context(
-        open_aurora(
-            clients,
-            aurora.dsn.get_secret_value(),
-            aurora.pool_size,
-            iam=aurora.iam,
-            root_certificate=aurora.root_certificate,
-        )
-    )
+    pool = await stack.enter_async_context(open_aurora(clients, settings.aurora))
     store = DynamoStore(await clients.dynamodb(), settings.name_prefix)
     archive = S3ObjectStore(await clients.s3(), physical_name(settings.name_prefix, ARCHIVE.name))
     letters = DeadLetterStore(archive, store, clock)

@@ -1,6 +1,7 @@
 """Settings of the console, from variables that start with CONSOLE_."""
 
-from penstock.runtime.settings import AuroraSettings, CoreSettings
+from penstock.adapters.aurora_tokens import AuroraSettings
+from penstock.runtime.settings import CoreSettings
 from pydantic_settings import SettingsConfigDict
 
 

@@ -68,16 +68,7 @@ async def open_places(settings: Settings) -> AsyncIterator[Places]:
     async with AsyncExitStack() as stack:
         clients = await stack.enter_async_context(aws_clients(settings.region))
         sqs, sns = await clients.sqs(), await clients.sns()
-        aurora = settings.aurora
-        pool = await stack.enter_async_context(
-            open_aurora(
-                clients,
-                aurora.dsn.get_secret_value(),
-                aurora.pool_size,
-                iam=aurora.iam,
-                root_certificate=aurora.root_certificate,
-            )
-        )
+        pool = await stack.enter_async_context(open_aurora(clients, settings.aurora))
 
         async def receiver(queue: Queue) -> Receiver:
             return await open_receiver(

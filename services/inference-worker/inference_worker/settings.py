@@ -2,7 +2,8 @@
 
 from typing import Annotated
 
-from penstock.runtime.settings import AuroraSettings, ConsumerSettings
+from penstock.adapters.aurora_tokens import AuroraSettings
+from penstock.runtime.settings import ConsumerSettings
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 

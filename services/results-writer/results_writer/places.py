@@ -44,16 +44,7 @@ async def open_places(settings: Settings) -> AsyncIterator[Places]:
         sqs, s3 = await clients.sqs(), await clients.s3()
         pool = None
         if settings.aurora is not None:
-            aurora = settings.aurora
-            pool = await stack.enter_async_context(
-                open_aurora(
-                    clients,
-                    aurora.dsn.get_secret_value(),
-                    aurora.pool_size,
-                    iam=aurora.iam,
-                    root_certificate=aurora.root_certificate,
-                )
-            )
+            pool = await stack.enter_async_context(open_aurora(clients, settings.aurora))
 
         async def receiver(queue: Queue) -> Receiver:
             return await open_receiver(

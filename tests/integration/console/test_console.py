@@ -7,6 +7,7 @@ import pytest
 from console.app import create_app
 from console.settings import Settings
 from penstock.adapters.archive import ReadingsArchive, open_pack
+from penstock.adapters.aurora_tokens import AuroraSettings
 from penstock.adapters.aws import aws_clients
 from penstock.adapters.dynamodb import DynamoStore
 from penstock.adapters.s3 import S3ObjectStore
@@ -17,7 +18,6 @@ from penstock.domain.readings import Reject
 from penstock.domain.time import HOUR, Micros, parse_iso, to_iso
 from penstock.ports import Write
 from penstock.resources import ARCHIVE, DISCOVERED_TAGS, LATEST, physical_name
-from penstock.runtime.settings import AuroraSettings
 from pydantic import SecretStr
 
 from tests.fixtures.http import lifespan_of

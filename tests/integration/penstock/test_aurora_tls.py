@@ -10,15 +10,22 @@ import psycopg
 import pytest
 from penstock.adapters import aurora
 from penstock.adapters.aurora_tls import verified
-from penstock.adapters.aurora_tokens import open_aurora
+from penstock.adapters.aurora_tokens import AuroraSettings, open_aurora
 from penstock.adapters.aws import aws_clients
 from penstock.domain.errors import InvalidInput, StoreUnavailable
+from pydantic import SecretStr
 
 from tests.fixtures.authorities import Authority
 from tests.fixtures.postgres import migrate
 from tests.integration.penstock.tls_front import tls_front
 
 REGION = "eu-central-1"
+
+
+def settings(dsn: str, bundle: Path | None = None, *, iam: bool = True) -> AuroraSettings:
+    return AuroraSettings(dsn=SecretStr(dsn), pool_size=1, iam=iam, root_certificate=bundle)
+
+
 RDS = Authority("Amazon RDS eu-central-1 Root CA RSA2048 G1")
 OTHER = Authority("Amazon RDS eu-central-1 Root CA RSA4096 G1")
 
@@ -40,7 +47,7 @@ async def test_the_server_that_an_authority_of_the_bundle_vouches_for_is_let_in(
     async with (
         tls_front(RDS.server("localhost", tmp_path), aurora_dsn) as front,
         aws_clients(REGION) as clients,
-        open_aurora(clients, front.dsn("localhost"), 1, iam=True, root_certificate=bundle) as pool,
+        open_aurora(clients, settings(front.dsn("localhost"), bundle)) as pool,
     ):
         await aurora.ping(pool)
         assert front.entered == 1
@@ -106,7 +113,7 @@ async def test_no_token_is_made_for_a_server_that_nobody_verifies(
     mode: str, aws_environment: str
 ) -> None:
     async with aws_clients(REGION) as clients:
-        pool = open_aurora(clients, f"host=aurora.example user=penstock{mode}", 1, iam=True)
+        pool = open_aurora(clients, settings(f"host=aurora.example user=penstock{mode}"))
         with pytest.raises(InvalidInput, match="set AURORA__ROOT_CERTIFICATE"):
             await pool.__aenter__()
 
@@ -119,7 +126,7 @@ async def test_a_bundle_that_is_missing_or_none_is_told_at_the_start(
     if text is not None:
         write(file, text)
     async with aws_clients(REGION) as clients:
-        pool = open_aurora(clients, "host=aurora", 1, iam=False, root_certificate=file)
+        pool = open_aurora(clients, settings("host=aurora", file, iam=False))
         with pytest.raises(InvalidInput, match=r"aurora.pem: .*; infra/README.md tells how"):
             await pool.__aenter__()
 

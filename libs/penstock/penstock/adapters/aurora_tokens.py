@@ -3,9 +3,10 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from psycopg.conninfo import conninfo_to_dict
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from penstock.adapters.aurora import Pool, open_pool
 from penstock.adapters.aurora_tls import require_verified, verified
@@ -14,23 +15,37 @@ from penstock.adapters.aws import AwsClients
 _POSTGRES_PORT = 5432
 
 
+class AuroraSettings(BaseModel):
+    """Where Aurora is."""
+
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+
+    dsn: SecretStr
+    """Address, user and, unless IAM lets us in, password, as libpq writes them."""
+    pool_size: Annotated[int, Field(ge=1, le=64)] = 4
+    """Connections that a process holds at most."""
+    iam: bool = False
+    """Whether each connection gets a token of IAM for its password, as in AWS."""
+    root_certificate: Path | None = None
+    """File of the authorities that may vouch for the server, which is verified then by its name;
+    `iam` needs it."""
+
+
 @asynccontextmanager
-async def open_aurora(
-    clients: AwsClients, dsn: str, size: int, *, iam: bool, root_certificate: Path | None = None
-) -> AsyncIterator[Pool]:
+async def open_aurora(clients: AwsClients, settings: AuroraSettings) -> AsyncIterator[Pool]:
     """Own a pool; with `iam` each connection gets a token in place of the password.
 
     With `root_certificate` the server is verified by that file's authorities. Raise InvalidInput
     where the file cannot be read, and where tokens would go to a server that nobody verifies.
     """
-    dsn = verified(dsn, root_certificate)
-    if not iam:
-        async with open_pool(dsn, size) as pool:
+    dsn = verified(settings.dsn.get_secret_value(), settings.root_certificate)
+    if not settings.iam:
+        async with open_pool(dsn, settings.pool_size) as pool:
             yield pool
         return
     require_verified(dsn)
     tokens = AuroraTokens(await clients.client("rds"), dsn)
-    async with open_pool(dsn, size, password=tokens.token) as pool:
+    async with open_pool(dsn, settings.pool_size, password=tokens.token) as pool:
         yield pool
 
 

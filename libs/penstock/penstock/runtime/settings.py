@@ -1,6 +1,5 @@
 """Settings that every service has; each service adds its own under its own prefix."""
 
-from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
@@ -9,7 +8,6 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    SecretStr,
     field_validator,
     model_validator,
 )
@@ -22,24 +20,6 @@ _ROLES_BY_THEIR_NAMES: dict[str, Role] = {
     "viewer": "viewer", "operator": "operator", "admin": "admin",
 }  # fmt: skip
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
-
-
-class AuroraSettings(BaseModel):
-    """Where Aurora is."""
-
-    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
-
-    dsn: SecretStr
-    """Address, user and, unless IAM lets us in, password, as libpq writes them."""
-    pool_size: Annotated[int, Field(ge=1, le=64)] = 4
-    """Connections that a process holds at most."""
-    connect_timeout_seconds: float = 5.0
-    """How long opening a connection may take."""
-    iam: bool = False
-    """Whether each connection gets a token of IAM for its password, as in AWS."""
-    root_certificate: Path | None = None
-    """File of the authorities that may vouch for the server, which is verified then by its name;
-    `iam` needs it."""
 
 
 class OidcSettings(BaseModel):
