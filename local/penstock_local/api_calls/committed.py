@@ -1,6 +1,6 @@
 """The committed list of calls, `infra/recorded_calls.json`, and what a run of tests makes of it.
 
-A complete run of tests/e2e makes each call under `always`, and none that is not in the file. Calls
+A run of tests/e2e makes no call that is not in the file, and should make each under `always`. Calls
 under `seldom` depend on who is faster or on what breaks: a run may make them or not, and each says
 when it is made.
 """
