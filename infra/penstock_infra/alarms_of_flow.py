@@ -64,6 +64,12 @@ def _of_worker(deployment: Deployment) -> Iterator[Rule]:
         times=10,
     )
     yield Rule(
+        problem="PS-CORRECTIONS-SHORT",
+        what="worker",
+        watches=of_ours(prefix, "packs_forgotten", service=WORKER, seconds=FIVE_MINUTES),
+        limit=0,
+    )
+    yield Rule(
         # A throttle of a minute defers frames too; an endpoint that is down goes on doing so.
         problem="PS-ENDPOINT-FAILING",
         what="deferred",

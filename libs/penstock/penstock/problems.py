@@ -13,6 +13,7 @@ ProblemId = Literal[
     "PS-AURORA-BUSY",
     "PS-AURORA-GONE",
     "PS-CONTEXT-STALE",
+    "PS-CORRECTIONS-SHORT",
     "PS-DEAD-LETTERS",
     "PS-DELIVERY-LATE",
     "PS-DEVICES-REFUSED",
@@ -110,6 +111,13 @@ PROBLEMS: tuple[Problem, ...] = (
         "PS-CONTEXT-STALE", "warning",
         "The worker cannot read assets, bindings and models anew and works with what it read last.",
         "See whether Aurora answers; a change of a binding takes effect only after this ends.",
+    ),
+    Problem(
+        "PS-CORRECTIONS-SHORT", "warning",
+        "The archive is so far behind that an asset has more packs outside it than its state can"
+        " name, so a correction may be computed without the oldest of them.",
+        "See why queue archive is not drained: once it is, corrections see every pack again, and"
+        " those made meanwhile stay as they are.",
     ),
     Problem(
         "PS-ENDPOINT-FAILING", "critical",
