@@ -1,4 +1,4 @@
-"""What routes ask for: parts of the typed state, and callers of a role."""
+"""What routes ask for: parts of the typed state."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -7,7 +7,6 @@ from fastapi import Depends, Request
 from penstock.gateways import GatewayStore
 from penstock.ports import Clock, KeyValueStore
 from penstock.registry import ModelRegistry
-from penstock.runtime.auth import Caller, require
 from penstock.source_settings import SourceStore
 
 from console.audit import Audit
@@ -41,6 +40,3 @@ def _state(request: Request) -> State:
 
 
 StateDep = Annotated[State, Depends(_state)]
-Viewer = Annotated[Caller, Depends(require("viewer"))]
-Operator = Annotated[Caller, Depends(require("operator"))]
-Admin = Annotated[Caller, Depends(require("admin"))]

@@ -1,10 +1,9 @@
-"""What routes ask for: the typed state, and callers of a role."""
+"""What routes ask for: the typed state."""
 
 from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Header, Request
-from penstock.runtime.auth import Caller, require
 from penstock.runtime.lifecycle import Stop
 
 from training_orchestrator.accept import Acceptance
@@ -36,9 +35,6 @@ def _state(request: Request) -> State:
 
 
 StateDep = Annotated[State, Depends(_state)]
-Viewer = Annotated[Caller, Depends(require("viewer"))]
-Operator = Annotated[Caller, Depends(require("operator"))]
-Admin = Annotated[Caller, Depends(require("admin"))]
 IdempotencyKey = Annotated[
     str | None,
     Header(

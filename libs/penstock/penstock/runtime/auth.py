@@ -82,6 +82,11 @@ def require(role: Role) -> Callable[..., Awaitable[Caller]]:
     return check
 
 
+Viewer = Annotated[Caller, Depends(require("viewer"))]
+Operator = Annotated[Caller, Depends(require("operator"))]
+Admin = Annotated[Caller, Depends(require("admin"))]
+
+
 def _refused(refusal: Refusal) -> HTTPException:
     error = {401: "invalid_token", 403: "insufficient_scope"}[refusal.status]
     said = _NOT_IN_A_CHALLENGE.sub("?", refusal.detail)

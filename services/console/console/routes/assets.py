@@ -4,9 +4,10 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Body
 from penstock.resources import DISCOVERED_TAGS
+from penstock.runtime.auth import Admin, Viewer
 
 from console.bodies import AssetBody, AssetTypeBody, TagsBody
-from console.dependencies import Admin, StateDep, Viewer
+from console.dependencies import StateDep
 from console.latest import forget_latest
 from console.pages import Page
 from console.routes.naming import check_name

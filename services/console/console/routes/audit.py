@@ -4,8 +4,9 @@ from typing import Any
 
 from fastapi import APIRouter
 from penstock.domain.time import to_iso
+from penstock.runtime.auth import Admin
 
-from console.dependencies import Admin, StateDep
+from console.dependencies import StateDep
 from console.pages import Cursor, Day, Limit, Page, read_cursor, write_cursor
 
 router = APIRouter(prefix="/v1/audit", tags=["audit"])

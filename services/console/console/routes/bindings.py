@@ -9,8 +9,9 @@ from penstock.domain.errors import InvalidInput, NotFound
 from penstock.domain.frames import FrameDefinition
 from penstock.domain.ids import AssetName, TagPath
 from penstock.domain.state_size import state_bytes
+from penstock.runtime.auth import Admin, Operator, Viewer
 
-from console.dependencies import Admin, Operator, State, StateDep, Viewer
+from console.dependencies import State, StateDep
 from console.pages import Page
 from console.routes.naming import check_name
 

@@ -6,8 +6,9 @@ from fastapi import APIRouter, Body
 from penstock.domain.ids import GatewayId
 from penstock.domain.time import Micros, to_iso
 from penstock.gateways import Gateway, GatewayBody
+from penstock.runtime.auth import Admin, Viewer
 
-from console.dependencies import Admin, StateDep, Viewer
+from console.dependencies import StateDep
 from console.discovered import forget_discovered
 from console.pages import Page
 from console.routes.naming import check_name

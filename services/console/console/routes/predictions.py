@@ -4,8 +4,9 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
+from penstock.runtime.auth import Viewer
 
-from console.dependencies import StateDep, Viewer
+from console.dependencies import StateDep
 from console.latest import read_latest
 from console.pages import Cursor, Limit, Page
 

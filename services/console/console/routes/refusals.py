@@ -5,8 +5,9 @@ from typing import Any
 import msgspec
 from fastapi import APIRouter
 from penstock.domain.time import Micros, to_iso
+from penstock.runtime.auth import Viewer
 
-from console.dependencies import StateDep, Viewer
+from console.dependencies import StateDep
 from console.pages import Cursor, Day, Limit, Page, read_cursor, write_cursor
 
 router = APIRouter(prefix="/v1", tags=["refusals"])

@@ -3,9 +3,10 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body
+from penstock.runtime.auth import Admin, Viewer
 from penstock.source_settings import SourceBody
 
-from console.dependencies import Admin, StateDep, Viewer
+from console.dependencies import StateDep
 from console.pages import Page
 from console.routes.naming import check_name
 

@@ -1,8 +1,9 @@
 """Datasets: what was pulled and prepared, to train on again."""
 
 from fastapi import APIRouter
+from penstock.runtime.auth import Viewer
 
-from training_orchestrator.dependencies import StateDep, Viewer
+from training_orchestrator.dependencies import StateDep
 from training_orchestrator.views import DatasetView, dataset_view
 
 router = APIRouter(prefix="/v1/datasets", tags=["datasets"])

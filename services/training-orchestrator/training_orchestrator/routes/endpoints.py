@@ -2,8 +2,9 @@
 
 from fastapi import APIRouter
 from penstock.domain.errors import UnknownEndpoint
+from penstock.runtime.auth import Viewer
 
-from training_orchestrator.dependencies import StateDep, Viewer
+from training_orchestrator.dependencies import StateDep
 from training_orchestrator.views import EndpointView, endpoint_view
 
 router = APIRouter(prefix="/v1/endpoints", tags=["endpoints"])

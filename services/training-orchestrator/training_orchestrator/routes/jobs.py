@@ -9,8 +9,9 @@ from fastapi.responses import StreamingResponse
 from penstock.bodies import Body as PenstockBody
 from penstock.domain.errors import InvalidInput
 from penstock.domain.jobs import JobStatus
+from penstock.runtime.auth import Operator, Viewer
 
-from training_orchestrator.dependencies import IdempotencyKey, Operator, StateDep, Viewer
+from training_orchestrator.dependencies import IdempotencyKey, StateDep
 from training_orchestrator.faults import FaultyBody
 from training_orchestrator.views import CheckView, JobView, job_view
 from training_orchestrator.watch import watch

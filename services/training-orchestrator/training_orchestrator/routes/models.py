@@ -5,9 +5,10 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Response
 from penstock.domain.errors import NotFound
 from penstock.registry import ModelVersion
+from penstock.runtime.auth import Admin, Viewer
 
 from training_orchestrator.audit import audited
-from training_orchestrator.dependencies import Admin, StateDep, Viewer
+from training_orchestrator.dependencies import StateDep
 from training_orchestrator.views import (
     ModelPage,
     ModelView,
