@@ -197,7 +197,8 @@ METRICS: tuple[Metric, ...] = (
     _histogram("delivery_seconds", "from receive to settle", "queue", of=_CONSUMERS),
     _counter("receive_failures", "receives that the broker did not answer", "queue",
              of=_CONSUMERS),
-    _gauge("consumer_paused", "1 while a consumer waits for its dependency", "queue",
+    _gauge("consumer_paused",
+           "1 while a consumer waits for its dependency, or since too many would die", "queue",
            of=_CONSUMERS, unit="None"),
 )  # fmt: skip
 

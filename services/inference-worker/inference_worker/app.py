@@ -13,6 +13,7 @@ from penstock.registry import ModelRegistry
 from penstock.runtime import http
 from penstock.runtime.clock import SystemClock
 from penstock.runtime.consumer import Consumer, Guard, Handle
+from penstock.runtime.dead_letter_limit import DeadLetterLimit
 from penstock.runtime.lifecycle import Stop, owned_task
 from penstock.runtime.span_export import TracedProcess
 from penstock.runtime.telemetry import Metrics
@@ -169,6 +170,9 @@ class _Assembly:
             drain_seconds=self.settings.drain_seconds,
             guard=guard,
             probe_seconds=self.settings.probe_seconds,
+            may_die=DeadLetterLimit(
+                share=self.settings.dead_letter_share, least=self.settings.dead_letter_least
+            ),
             tracing=self.tracing,
         )
         await self._own(consumer.run(), queue.name)

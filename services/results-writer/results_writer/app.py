@@ -14,13 +14,13 @@ from penstock.ledger import Ledger
 from penstock.runtime import http
 from penstock.runtime.auth import install_tokens
 from penstock.runtime.clock import SystemClock, new_id
+from penstock.runtime.dead_letter_limit import DeadLetterLimit
 from penstock.runtime.lifecycle import Stop, owned_task
 from penstock.runtime.oidc import tokens_of
 from penstock.runtime.span_export import TracedProcess
 from penstock.runtime.telemetry import Metrics
 
 from results_writer.archive_consumer import ArchiveWriter
-from results_writer.dead_letter_limit import DeadLetterLimit
 from results_writer.discovered_tags import DiscoveredTags
 from results_writer.discovery import discover_sinks
 from results_writer.handler import SinkWriter

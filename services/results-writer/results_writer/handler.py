@@ -21,11 +21,11 @@ from penstock.domain.ids import PackId
 from penstock.gathering import gather_all
 from penstock.ledger import Ledger
 from penstock.ports import Sink, WriteReport
+from penstock.runtime.dead_letter_limit import DeadLetterLimit
 from penstock.runtime.telemetry import Metrics
 from penstock.runtime.tracing import current_span
 
 from results_writer.batch import Batch
-from results_writer.dead_letter_limit import DeadLetterLimit
 
 log = structlog.get_logger()
 

@@ -12,11 +12,11 @@ from penstock.domain.time import SECOND
 from penstock.ports import Clock, Delivery, Receiver
 from penstock.runtime.batching import Batcher
 from penstock.runtime.consumer import Consumer
+from penstock.runtime.dead_letter_limit import DeadLetterLimit
 from penstock.runtime.lifecycle import Stop
 from penstock.runtime.telemetry import Metrics
 from penstock.runtime.tracing import NO_TRACING, Span, Tracing, current_span
 
-from results_writer.dead_letter_limit import DeadLetterLimit
 from results_writer.sink import BatchLimits
 
 E = TypeVar("E", bound=Envelope)

@@ -41,9 +41,9 @@ class Settings(ConsumerSettings):
     batches: Annotated[dict[str, BatchSettings], Field(default_factory=dict)]
     """Limits by sink where they are not the sink's own, as JSON."""
     dead_letter_share: Annotated[float, Field(gt=0, le=1)] = 0.2
-    """Share of dead letters among the recent items that stops a consumer."""
+    """Lower than elsewhere: what is counted here are rows of a batch, and there are many."""
     dead_letter_least: Annotated[int, Field(ge=1)] = 100
-    """Items that must have been seen before that share counts."""
+    """Rows, or packs, that must have been seen before that share counts."""
 
     @field_validator("sinks", mode="before")
     @classmethod

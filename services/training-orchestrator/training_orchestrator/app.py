@@ -24,6 +24,7 @@ from penstock.resources import JOBS, STATE_MACHINE, TRAINING, physical_name
 from penstock.runtime import auth, http
 from penstock.runtime.clock import SystemClock, new_id
 from penstock.runtime.consumer import Consumer
+from penstock.runtime.dead_letter_limit import DeadLetterLimit
 from penstock.runtime.http import Check
 from penstock.runtime.lifecycle import Stop, owned_task, run_service, stop_on_signals
 from penstock.runtime.logging import configure_logging
@@ -191,6 +192,7 @@ def _consumer(
         visibility_seconds=_COMMANDS.visibility_seconds,
         wait_seconds=settings.receive_wait_seconds,
         drain_seconds=settings.drain_seconds,
+        may_die=DeadLetterLimit(share=settings.dead_letter_share, least=settings.dead_letter_least),
         tracing=traced.tracing,
         trace_of=job_trace_in,
     )

@@ -10,6 +10,7 @@ from penstock.ports import Receiver
 from penstock.runtime import http
 from penstock.runtime.clock import SystemClock
 from penstock.runtime.consumer import Consumer, Handle
+from penstock.runtime.dead_letter_limit import DeadLetterLimit
 from penstock.runtime.http import Check
 from penstock.runtime.lifecycle import Stop, owned_task
 from penstock.runtime.settings import ConsumerSettings
@@ -49,6 +50,9 @@ class Process:
             visibility_seconds=queue.visibility_seconds,
             wait_seconds=settings.receive_wait_seconds,
             drain_seconds=settings.drain_seconds,
+            may_die=DeadLetterLimit(
+                share=settings.dead_letter_share, least=settings.dead_letter_least
+            ),
             tracing=self.traced.tracing,
             trace_of=trace_of,
         )

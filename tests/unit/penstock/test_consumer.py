@@ -11,6 +11,7 @@ from penstock.domain.errors import InvalidInput, StoreUnavailable
 from penstock.domain.time import Micros
 from penstock.ports import Delivery
 from penstock.runtime.consumer import Consumer, Guard
+from penstock.runtime.dead_letter_limit import DeadLetterLimit
 from penstock.runtime.lifecycle import Stop
 from penstock.runtime.telemetry import Metrics
 
@@ -30,6 +31,8 @@ async def consuming(
     drain_seconds: float = 0.2,
     wait_seconds: float = 0.02,
     guard: Guard | None = None,
+    may_die: DeadLetterLimit | None = None,
+    trial_seconds: float = 0.005,
 ) -> AsyncIterator[Stop]:
     stop = stop or Stop()
     consumer = Consumer(
@@ -44,6 +47,8 @@ async def consuming(
         drain_seconds=drain_seconds,
         guard=guard,
         probe_seconds=0.005,
+        may_die=may_die,
+        trial_seconds=trial_seconds,
     )
     task = asyncio.create_task(consumer.run())
     try:
@@ -203,6 +208,52 @@ async def test_one_bad_message_in_ten_is_dead_lettered_alone() -> None:
     async with consuming(queue, handle):
         await until(lambda: not queue.bodies)
     assert queue.dead_letters == [("7", "InvalidInput: no such frame")]
+
+
+async def test_a_version_that_can_read_nothing_does_not_empty_the_queue_into_the_bin() -> None:
+    queue = MemoryQueue()
+    await queue.publish([str(n) for n in range(60)])
+    is_broken = True
+    refused = 0
+
+    async def handle(delivery: Delivery) -> None:
+        nonlocal refused
+        if is_broken:
+            refused += 1
+            raise InvalidInput("version 3 is not known here")
+
+    limit = DeadLetterLimit(share=0.5, least=20)
+    async with consuming(queue, handle, may_die=limit):
+        await until(lambda: refused >= 30)
+        assert len(queue.dead_letters) == 19, "the twentieth made it too many"
+        is_broken = False
+        await until(lambda: not queue.bodies)
+    assert len(queue.dead_letters) == 19
+
+
+async def test_a_bad_message_tried_first_does_not_hold_up_the_good_ones_behind_it() -> None:
+    queue = MemoryQueue()
+    await queue.publish([*["bad"] * 12, *["good"] * 40])
+
+    async def handle(delivery: Delivery) -> None:
+        if delivery.body == "bad":
+            raise InvalidInput("never")
+
+    async with consuming(queue, handle, may_die=DeadLetterLimit(share=0.5, least=10)):
+        await until(lambda: "good" not in queue.bodies)
+
+
+async def test_stop_is_not_kept_waiting_by_a_trial() -> None:
+    queue = MemoryQueue()
+    await queue.publish(["bad"] * 5)
+
+    async def handle(delivery: Delivery) -> None:
+        raise InvalidInput("never")
+
+    limit = DeadLetterLimit(share=0.5, least=2)
+    async with consuming(queue, handle, may_die=limit, trial_seconds=3600):
+        await until(lambda: limit.is_tripped)
+    assert queue.bodies == ["bad"] * 4
 
 
 async def test_while_the_dependency_is_down_nothing_is_received() -> None:

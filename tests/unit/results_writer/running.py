@@ -15,10 +15,10 @@ from penstock.adapters.memory import (
 from penstock.channels.predictions import CHANNEL, predictions_message
 from penstock.domain.predictions import Prediction
 from penstock.ledger import Ledger
+from penstock.runtime.dead_letter_limit import DeadLetterLimit
 from penstock.runtime.lifecycle import Stop
 from penstock.runtime.telemetry import Metrics
 from penstock.runtime.tracing import NO_TRACING, Tracing
-from results_writer.dead_letter_limit import DeadLetterLimit
 from results_writer.handler import SinkWriter
 from results_writer.pack_consumer import PackConsumer, Wiring
 from results_writer.sink import BatchLimits

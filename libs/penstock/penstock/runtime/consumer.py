@@ -11,6 +11,7 @@ import structlog
 from penstock.channel import is_canary
 from penstock.domain.errors import NotYet, PenstockError, Unavailable
 from penstock.ports import Delivery, Receiver
+from penstock.runtime.dead_letter_limit import DeadLetterLimit
 from penstock.runtime.lifecycle import Stop
 from penstock.runtime.retrying import Ack, DeadLetter, Retry, plan_retry
 from penstock.runtime.telemetry import Metrics
@@ -22,6 +23,7 @@ Guard = Callable[[], Awaitable[None]]
 
 RECEIVE_AT_MOST = 10
 """SQS gives at most ten messages a call."""
+_TRIALS_WITHOUT = 20
 _RECEIVE_BACKOFF_SECONDS = (0.5, 1.0, 2.0, 5.0)
 
 log = structlog.get_logger()
@@ -32,7 +34,9 @@ class Consumer:
 
     Returning from `handle` acks; what it raises goes through `plan_retry`. With a `guard`, an
     Unavailable pauses the consumer: it receives nothing until the guard answers, so messages wait
-    in the queue with their receive counts untouched instead of circling.
+    in the queue with their receive counts untouched instead of circling. With `may_die`, a message
+    that cannot succeed is given up only while few do; once too many would be, they stay in the
+    queue, and one is tried every `trial_seconds` until one succeeds.
     """
 
     def __init__(
@@ -49,6 +53,8 @@ class Consumer:
         drain_seconds: float = 15.0,
         guard: Guard | None = None,
         probe_seconds: float = 1.0,
+        may_die: DeadLetterLimit | None = None,
+        trial_seconds: float = 30.0,
         jitter: random.Random | None = None,
         tracing: Tracing = NO_TRACING,
         trace_of: Callable[[str], str] = traceparent_in,
@@ -65,17 +71,19 @@ class Consumer:
         self._drain_seconds = drain_seconds
         self._guard = guard
         self._probe_seconds = probe_seconds
+        self._may_die = may_die or DeadLetterLimit(share=1.0, least=1)  # more than all never die
+        self._trial_seconds = trial_seconds
         self._jitter = jitter or random.Random()  # noqa: S311 -- spreads retries, keeps no secret
         self._tracing = tracing
         self._trace_of = trace_of
-        self._running: set[asyncio.Task[None]] = set()
+        self._running: set[asyncio.Task[str]] = set()
         self._dependency_failed = False
         self._failed_receives = 0
 
     @property
     def is_paused(self) -> bool:
-        """Whether the consumer waits for its dependency."""
-        return self._dependency_failed
+        """Whether the consumer waits: for its dependency, or since too many would die."""
+        return self._dependency_failed or self._may_die.is_tripped
 
     async def run(self) -> None:
         """Consume until stop, then drain; nothing is left in flight when this returns."""
@@ -84,6 +92,8 @@ class Consumer:
             while not self._stop.is_set:
                 if self._dependency_failed and self._guard is not None:
                     await self._wait_for_dependency(self._guard)
+                elif self._may_die.is_tripped:
+                    await self._try_one(stopping)
                 else:
                     await self._receive_what_fits(stopping)
         finally:
@@ -98,10 +108,21 @@ class Consumer:
             return
         # Not raced against stop: the broker may already have marked these messages in flight.
         for delivery in await self._receive(min(free, RECEIVE_AT_MOST)):
-            if self._stop.is_set or self._dependency_failed:
+            if self._stop.is_set or self.is_paused:
                 await self._give_back(delivery)
             else:
                 self._start(delivery)
+
+    async def _try_one(self, stopping: "asyncio.Task[bool]") -> None:
+        """Take one message after a while: each time another, until one succeeds."""
+        if await self._stop.wait_for(self._trial_seconds):
+            return
+        for delivery in await self._receive(1):
+            trial = self._start(delivery)
+            await asyncio.wait({stopping, trial}, return_when=asyncio.FIRST_COMPLETED)
+            if trial.done() and trial.result() in ("acked", "already_decided"):
+                self._may_die.reset()
+                self._resume()
 
     async def _receive(self, at_most: int) -> Sequence[Delivery]:
         try:
@@ -121,12 +142,13 @@ class Consumer:
         self._failed_receives = 0
         return deliveries
 
-    def _start(self, delivery: Delivery) -> None:
+    def _start(self, delivery: Delivery) -> "asyncio.Task[str]":
         task = asyncio.create_task(self._process(delivery), name=f"{self._queue}.delivery")
         self._running.add(task)
         task.add_done_callback(self._running.discard)
+        return task
 
-    async def _process(self, delivery: Delivery) -> None:
+    async def _process(self, delivery: Delivery) -> str:
         started = time.monotonic()
         heartbeat = asyncio.create_task(self._heartbeat(delivery), name=f"{self._queue}.heartbeat")
         try:
@@ -140,6 +162,7 @@ class Consumer:
             heartbeat.cancel()
         self._metrics.count("deliveries", queue=self._queue, outcome=outcome)
         self._metrics.observe("delivery_seconds", time.monotonic() - started, queue=self._queue)
+        return outcome
 
     async def _in_its_trace(self, delivery: Delivery) -> str:
         """Do it under the trace that the message carries; its log lines say which."""
@@ -180,6 +203,8 @@ class Consumer:
                 await self._handle(delivery)
         except Exception as error:  # noqa: BLE001 -- the delivery boundary: every error is settled
             return await self._settle_failure(delivery, error)
+        if not self._may_die.is_tripped:
+            self._may_die.admit(1, dead=0)
         return "acked" if await self._try(delivery.ack()) else "ack_failed"
 
     async def _settle_failure(self, delivery: Delivery, error: Exception) -> str:
@@ -192,9 +217,7 @@ class Consumer:
                 return "already_decided"
             case DeadLetter(reason=reason):
                 current_span().fail(reason)
-                log.warning("delivery.dead_lettered", reason=reason)
-                await self._try(delivery.dead_letter(reason))
-                return "dead_lettered"
+                return await self._give_up(delivery, reason)
             case Retry(delay_seconds=delay, is_bug=is_bug):
                 # What only waits for something to be there is no failure.
                 if not isinstance(error, NotYet):
@@ -215,6 +238,22 @@ class Consumer:
         self._dependency_failed = True
         self._metrics.gauge("consumer_paused", 1, queue=self._queue)
 
+    async def _give_up(self, delivery: Delivery, reason: str) -> str:
+        """Make it a dead letter; where too many would be, keep it in the queue."""
+        was_tripped = self._may_die.is_tripped
+        try:
+            self._may_die.admit(1, dead=1)
+        except Unavailable as error:
+            if not was_tripped:
+                log.warning("consumer.paused", queue=self._queue, error=str(error), reason=reason)
+            self._metrics.gauge("consumer_paused", 1, queue=self._queue)
+            # Away for many trials: each should see another message.
+            await self._try(delivery.nack(_TRIALS_WITHOUT * self._trial_seconds))
+            return "kept"
+        log.warning("delivery.dead_lettered", reason=reason)
+        await self._try(delivery.dead_letter(reason))
+        return "dead_lettered"
+
     async def _wait_for_dependency(self, guard: Guard) -> None:
         if await self._stop.wait_for(self._probe_seconds):
             return
@@ -223,8 +262,12 @@ class Consumer:
         except Unavailable:
             return
         self._dependency_failed = False
-        self._metrics.gauge("consumer_paused", 0, queue=self._queue)
-        log.info("consumer.resumed", queue=self._queue)
+        self._resume()
+
+    def _resume(self) -> None:
+        self._metrics.gauge("consumer_paused", int(self.is_paused), queue=self._queue)
+        if not self.is_paused:
+            log.info("consumer.resumed", queue=self._queue)
 
     async def _heartbeat(self, delivery: Delivery) -> None:
         # From the receive on: the visibility timeout does not wait for a slow batch.

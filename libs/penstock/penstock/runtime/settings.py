@@ -135,3 +135,7 @@ class ConsumerSettings(CoreSettings):
 
     receive_wait_seconds: float = 10.0
     """How long one receive waits for messages; with `drain_seconds` below the stop timeout."""
+    dead_letter_share: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """Share of dead letters among the recent items that stops a consumer."""
+    dead_letter_least: Annotated[int, Field(ge=1)] = 20
+    """Items that must have been seen before that share counts."""

@@ -1,6 +1,6 @@
 import pytest
 from penstock.domain.errors import Unavailable
-from results_writer.dead_letter_limit import DeadLetterLimit
+from penstock.runtime.dead_letter_limit import DeadLetterLimit
 
 
 def make_limit() -> DeadLetterLimit:

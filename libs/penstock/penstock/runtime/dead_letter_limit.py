@@ -33,8 +33,8 @@ class DeadLetterLimit:
         """Raise Unavailable while too many die."""
         if self._is_tripped:
             raise Unavailable(
-                f"more than {self._share:.0%} of the recent items were to be dead-lettered: "
-                "find out why, then retry this queue"
+                f"more than {self._share:.0%} of the recent items were to be dead-lettered, so the"
+                " others stay in the queue: find out why"
             )
 
     def admit(self, total: int, *, dead: int) -> None:
