@@ -157,7 +157,7 @@ async def test_a_model_that_hangs_costs_one_patience_and_its_rows_wait_elsewhere
     world = World(binding(name="well"), replace(binding(name="ill"), model="ill"))
     world.host = StubbornHost(**{"pump-failure": well, "ill": hangs})
     await world.register(version(), version("ill"))
-    async with world.worker():
+    async with world.worker(world.settings(live_patience_seconds=2)):
         for second in range(40):
             await world.send(*scan(second, 70, 30))
         await until(lambda: not world.inference.bodies)
