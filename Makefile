@@ -102,6 +102,10 @@ bench-ingest: setup ## CPU of the door per request, beside a no-op ASGI server
 bench-writer: setup ## CPU of a row on its way to Aurora, beside a bare COPY of the same rows
 	@$(BIN)/python -m benchmarks.writer $(BENCH_ARGS)
 
+.PHONY: bench-queue
+bench-queue: setup ## billed units of SNS and SQS per reading, beside one message each; CPU and units as tags grow
+	@$(BIN)/python -m benchmarks.queueing $(BENCH_ARGS)
+
 .PHONY: bench-tracing
 bench-tracing: setup ## CPU of the door with traces off, not sampled, sampled
 	@$(BIN)/python -m benchmarks.tracing
