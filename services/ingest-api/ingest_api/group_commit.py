@@ -7,6 +7,7 @@ load by themselves; `linger_seconds` gives a lonely request a moment for company
 
 import asyncio
 import contextlib
+import math
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -145,16 +146,34 @@ class GroupCommit:
                     await self._hurry.wait()
 
     def _take(self) -> list[_Waiting]:
-        """Take what fills one call; whoever gave up meanwhile is left out."""
+        """Take what fills the packs of one call; whoever gave up meanwhile is left out.
+
+        It reckons as the packer cuts, so that no request is left over for a pack of its own.
+        """
         taken: list[_Waiting] = []
-        room = PACKS_PER_CALL * self._packer.rows_per_pack
-        while self._queue and (not taken or self._queue[0].weight <= room):
-            waiting = self._queue.popleft()
-            self._queued -= waiting.weight
+        limit = self._packer.rows_per_pack
+        packs, free = 0, 0
+        while self._queue:
+            waiting = self._queue[0]
             if not waiting.durable.done():
+                if waiting.weight > free:
+                    begun = math.ceil(waiting.weight / limit)
+                    packs, free = packs + begun, begun * limit
+                    if taken and (packs > PACKS_PER_CALL or self._can_wait):
+                        break
                 taken.append(waiting)
-                room -= waiting.weight
+                free -= waiting.weight
+            self._queue.popleft()
+            self._queued -= waiting.weight
         return taken
+
+    @property
+    def _can_wait(self) -> bool:
+        """Whether what is left would not fill a pack, and may linger on for company."""
+        if self._is_closed or self._queued >= self._packer.rows_per_pack:
+            return False
+        until = self._queue[0].queued_at + self._settings.linger_seconds
+        return asyncio.get_running_loop().time() < until
 
     def _start_flush(self, group: list[_Waiting]) -> None:
         task = asyncio.create_task(self._flush(group), name="flush")

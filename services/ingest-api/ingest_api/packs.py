@@ -26,8 +26,8 @@ _FILL = 0.9
 _MOST_ROWS = 20_000
 _NUMBERS_PER_PACK = 12_000
 _REJECT_CHARACTERS_PER_PACK = 150_000
-_WEIGHED_ROWS = 50
-"""Packs of fewer rows say little about the size of a row."""
+_WEIGHED_SHARE = 0.5
+"""Share of a pack below which it says little about a row: its names weigh the most."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -137,7 +137,7 @@ class Packer:
     def _learn(self, rows: Pieces[ReadingBlock], packs: Sequence[Pack]) -> None:
         """Up at once, down slowly: guessing too small costs a second encoding."""
         count = sum(len(block.tags) for _, block in rows)
-        if count >= _WEIGHED_ROWS:
+        if count >= _WEIGHED_SHARE * self.rows_per_pack:
             seen = sum(len(pack.body) for pack in packs) / count
             self._row_bytes = max(seen, 0.8 * self._row_bytes + 0.2 * seen)
             self.rows_per_pack = self._rows_that_fill()

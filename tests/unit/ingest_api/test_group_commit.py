@@ -10,6 +10,7 @@ from penstock.adapters.memory import FakeClock, MemoryQueue, MemoryTopic
 from penstock.domain.errors import StoreUnavailable, Unavailable
 from penstock.ports import Publisher, PublishOutcome
 
+from benchmarks.queueing.loop import run
 from tests.fixtures.waiting import PATIENCE_SECONDS
 from tests.unit.ingest_api.factories import make_submission, readings_in
 
@@ -185,6 +186,52 @@ async def test_a_full_group_does_not_linger() -> None:
     submission = make_submission(rows=12_000)
     async with running(MemoryTopic(), CommitSettings(linger_seconds=2)) as commit:
         await asyncio.wait_for(commit.commit(submission, deadline=soon()), 1.9)
+
+
+async def test_no_request_of_a_full_call_is_left_over_for_a_pack_of_its_own() -> None:
+    """Two of these fit a pack: of nine, eight fill a call, and the ninth waits for company."""
+    gated = GatedTopic(MemoryTopic(queue := MemoryQueue()))
+    async with running(gated, CommitSettings(flushes_in_flight=1)) as commit:
+        first = asyncio.create_task(commit.commit(make_submission(), deadline=soon()))
+        await gated.knocks.get()
+        later = [
+            asyncio.create_task(commit.commit(make_submission(rows=1_000, seed=n), deadline=soon()))
+            for n in range(9)
+        ]
+        await asyncio.sleep(0)
+        gated.gate.set()
+        await asyncio.gather(first, *later)
+    assert gated.calls == [1, 4, 1]
+    assert len(readings_in(queue.bodies)) == 10 + 9 * 1_000
+
+
+def test_a_rest_that_would_not_fill_a_pack_lingers_on() -> None:
+    async def story() -> None:
+        loop = asyncio.get_running_loop()
+        topic = MemoryTopic(queue := MemoryQueue())
+        async with running(topic, CommitSettings(linger_seconds=2)) as commit:
+            deadline = soon(60)
+            nearly_full = asyncio.create_task(
+                commit.commit(make_submission(rows=2_700), deadline=deadline)
+            )
+            rest: asyncio.Future[list[str]] = loop.create_future()
+
+            def come() -> None:
+                late = asyncio.create_task(
+                    commit.commit(make_submission(rows=100), deadline=deadline)
+                )
+                late.add_done_callback(lambda done: rest.set_result(done.result()))
+
+            # Too much for the room that the pack has left, too little for another.
+            loop.call_later(1, come)
+            await nearly_full
+            assert not rest.done()
+            assert len(queue.bodies) == 1
+            await rest
+            assert loop.time() >= 3
+        assert len(queue.bodies) == 2
+
+    run(story())
 
 
 async def test_a_request_that_was_cancelled_is_not_sent() -> None:

@@ -66,6 +66,14 @@ def test_full_packs_are_well_filled(packer: Packer) -> None:
     assert all(len(pack.body) > 0.75 * PACK_LIMIT for pack in packs[:-1])
 
 
+def test_packs_that_are_nearly_empty_teach_nothing_about_full_ones(packer: Packer) -> None:
+    for seed in range(8):
+        packer.pack([make_submission(rows=100, seed=seed * 99 + n) for n in range(160)])
+    learnt = packer.rows_per_pack
+    packer.pack([make_submission(rows=60)])
+    assert packer.rows_per_pack == learnt
+
+
 def test_a_small_request_is_never_cut(packer: Packer) -> None:
     limit = packer.rows_per_pack
     packs = packer.pack([make_submission(rows=limit - 50), make_submission(rows=100, seed=2)])
