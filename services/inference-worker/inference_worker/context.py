@@ -1,12 +1,14 @@
 """What stands where and what is asked of which model: an immutable snapshot, made purely."""
 
+import sys
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple, TypeVar
 
 from penstock.domain.assets import Binding, Context, Tag
 from penstock.domain.frames import FrameDefinition, FrameMode
-from penstock.domain.ids import AssetName, GatewayId, TagPath
+from penstock.domain.ids import AssetName, BindingName, GatewayId, TagPath
 from penstock.registry import CHAMPION, ModelVersion
 
 from inference_worker.bound import BoundAsset, BoundBinding, Target, bind, bind_asset
@@ -16,12 +18,21 @@ V = TypeVar("V")
 
 _REMEMBERED = 200_000
 """Resolved tags and bound assets kept by a snapshot; past it the memory starts again."""
+_REMEMBERED_PLACES = 1_200_000
+"""Places of tags likewise: those of a plant of a million tags, in some 200 MB."""
 
 
 class TagOf(NamedTuple):
     """Which asset a tag path belongs to, and its name there."""
 
     asset: AssetName
+    tag: str
+
+
+class Place(NamedTuple):
+    """An asset that something is asked about, and a tag's name there."""
+
+    bound: BoundAsset
     tag: str
 
 
@@ -74,6 +85,23 @@ class Snapshot:
         self._bindings = tuple(_served(context.bindings, models))
         self._resolved: dict[tuple[GatewayId, TagPath], TagOf | None] = {}
         self._bound: dict[AssetName, BoundAsset | None] = {}
+        self._bound_alike: dict[tuple[BindingName, ...], BoundAsset] = {}
+        # By gateway, then path: a path's own hash finds it, with no key to be made for it.
+        self._places: defaultdict[str, dict[str, Place | None]] = defaultdict(dict)
+        self._places_known = 0
+
+    def place(self, gateway_id: str, path: str) -> Place | None:
+        """Find where a reading of a tag belongs; None where nothing is asked about its asset."""
+        known = self._places[gateway_id]
+        try:
+            return known[path]
+        except KeyError:
+            if self._places_known >= _REMEMBERED_PLACES:
+                self._places.clear()
+                self._places_known = 0
+            self._places_known += 1
+            place = self._places[gateway_id][path] = self._place(GatewayId(gateway_id), path)
+            return place
 
     def resolve(self, gateway_id: GatewayId, path: TagPath) -> TagOf | None:
         """Find the asset of a tag: given by hand, else by the longest prefix of its path."""
@@ -94,6 +122,12 @@ class Snapshot:
         """The tags given to an asset by hand."""
         return self._tags_by_asset.get(name, ())
 
+    def _place(self, gateway_id: GatewayId, path: str) -> Place | None:
+        tag_of = self._resolve(gateway_id, TagPath(path))
+        bound = self.bound(tag_of.asset) if tag_of is not None else None
+        # The same few names stand at every asset: each is kept once.
+        return Place(bound, sys.intern(tag_of.tag)) if tag_of and bound else None
+
     def _resolve(self, gateway_id: GatewayId, path: TagPath) -> TagOf | None:
         by_hand = self._explicit.get((gateway_id, path)) or self._explicit.get((None, path))
         if by_hand is not None:
@@ -111,7 +145,13 @@ class Snapshot:
         if asset is None:
             return None
         bindings = [bound for binding, bound in self._bindings if binding.applies_to.covers(asset)]
-        return bind_asset(asset, bindings) if bindings else None
+        if not bindings:
+            return None
+        alike = tuple(binding.name for binding in bindings)
+        known = self._bound_alike.get(alike)
+        if known is not None:
+            return replace(known, asset=asset)
+        return self._bound_alike.setdefault(alike, bind_asset(asset, bindings))
 
 
 def _served(bindings: Sequence[Binding], models: Models) -> Iterable[tuple[Binding, BoundBinding]]:

@@ -7,7 +7,7 @@ import msgspec
 from penstock.channels.deferred import FrameRow
 from penstock.channels.readings import ReadingColumns, reading_rows, sequences_of
 from penstock.domain.assets import sequence_binding
-from penstock.domain.ids import LIVE, AssetName, GatewayId, PackId, TagPath
+from penstock.domain.ids import LIVE, AssetName, PackId
 from penstock.domain.readings import Quality, ReadingFlag
 from penstock.domain.readings import Sequence as SequenceReading
 from penstock.domain.samples import Sample
@@ -35,7 +35,7 @@ def sort_readings(
 ) -> Sorted:
     """Give each reading to its asset; a path is looked up once per pack."""
     told = Sorted()
-    places = [_place(snapshot, columns, told, position) for position in range(len(columns.tags))]
+    places = _arrivals_of(snapshot, columns, told)
     for tag, at, accepted_at, value, quality, _, flags in reading_rows(columns):
         place = places[tag]
         if place is None:
@@ -48,16 +48,22 @@ def sort_readings(
     return told
 
 
-def _place(
-    snapshot: Snapshot, columns: ReadingColumns, told: Sorted, position: int
-) -> tuple[list[Arrival], str] | None:
-    gateway, path = columns.tags[position]
-    tag_of = snapshot.resolve(GatewayId(columns.gateways[gateway]), TagPath(path))
-    bound = snapshot.bound(tag_of.asset) if tag_of is not None else None
-    if tag_of is None or bound is None:
-        return None
-    _, arrivals = told.arrivals.setdefault(tag_of.asset, (bound, []))
-    return arrivals, tag_of.tag
+def _arrivals_of(
+    snapshot: Snapshot, columns: ReadingColumns, told: Sorted
+) -> list[tuple[list[Arrival], str] | None]:
+    """Where the readings of each tag of the pack are to go, and under which name."""
+    found: list[tuple[list[Arrival], str] | None] = []
+    for gateway, path in columns.tags:
+        place = snapshot.place(columns.gateways[gateway], path)
+        if place is None:
+            found.append(None)
+            continue
+        name = place.bound.asset.name
+        of_asset = told.arrivals.get(name)
+        if of_asset is None:
+            of_asset = told.arrivals[name] = (place.bound, [])
+        found.append((of_asset[1], place.tag))
+    return found
 
 
 def sequence_rows(models: Models, columns: ReadingColumns, *, trace: str) -> list[FrameRow]:

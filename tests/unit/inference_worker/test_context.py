@@ -55,6 +55,37 @@ def test_a_tag_given_by_hand_wins_and_one_of_the_gateway_over_one_of_any() -> No
     assert asked.tags_given_to(PUMP.name) == [of_gateway]
 
 
+def test_a_place_is_an_asset_that_something_is_asked_about_and_the_tags_name_there() -> None:
+    asked = snapshot()
+    for _ in range(2):  # the second answer is remembered
+        place = asked.place("gw-7", "/SITE01/P-101/TEMP")
+        assert place is not None
+        assert place.bound is asked.bound(PUMP.name)
+        assert place.tag == "TEMP"
+        assert asked.place("gw-7", "/SITE01/L1/SPEED") is None, "nothing is asked of a line"
+        assert asked.place("gw-7", "/SITE02/P-101/TEMP") is None, "no asset has it"
+
+
+def test_places_of_two_gateways_with_one_path_are_told_apart() -> None:
+    path = TagPath("/SITE01/P-101/TEMP")
+    given = Tag(path, PUMP.name, "casing", GATEWAY)
+    asked = snapshot(Context(1, (PUMP, LINE), (given,), (binding(),)))
+    names = [place and place.tag for gateway in ("gw-7", "gw-8", "gw-7")
+             for place in [asked.place(gateway, path)]]  # fmt: skip
+    assert names == ["casing", "TEMP", "casing"]
+
+
+def test_assets_with_the_same_bindings_are_bound_alike_each_as_itself() -> None:
+    other = replace(PUMP, name=AssetName("P-102"), prefixes=(TagPath("/SITE01/P-102"),))
+    asked = snapshot(Context(1, (PUMP, other), (), (binding(),)))
+    first, second = asked.bound(PUMP.name), asked.bound(other.name)
+    assert first is not None
+    assert second is not None
+    assert (first.asset, second.asset) == (PUMP, other)
+    assert first.bindings == second.bindings
+    assert first.keeping == second.keeping
+
+
 def test_a_binding_meets_the_assets_of_its_type_less_the_excluded() -> None:
     other = replace(PUMP, name=AssetName("P-117"), prefixes=())
     applies = AppliesTo(asset_type="pump", exclude=(other.name,))
