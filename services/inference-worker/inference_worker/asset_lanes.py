@@ -111,7 +111,8 @@ class AssetLanes:
         name = batch.bound.asset.name
         for conflicts in range(_CONFLICTS_AT_MOST):
             state = await self._states.read(name, fresh=conflicts > 0)
-            state = replace(state, packs=await self._archived.without(state.packs))
+            packs = await self._archived.without(state.packs)
+            state = state if packs is state.packs else replace(state, packs=packs)
             planned = plan(batch.bound, state, batch.arrivals)
             if not planned.is_changed:
                 return planned

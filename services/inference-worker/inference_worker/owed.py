@@ -38,10 +38,11 @@ class Owed:
     def tell(self, arrivals: Sequence[Arrival], fates: list[Fate]) -> "Owed":
         """Work it out, and raise the fates of the arrivals to what this binding makes of them."""
         owed: list[tuple[int, Collection[Micros]]] = []
+        tags, oldest = self.binding.tags, self._before.newest - self.binding.grace
         for position, arrival in enumerate(arrivals):
-            if arrival.tag not in self.binding.tags:
+            if arrival.tag not in tags:
                 continue
-            if arrival.sample.at < self._before.newest - self.binding.grace:
+            if arrival.sample.at < oldest:
                 fates[position] = max(fates[position], Fate.LATE)
                 continue
             ranges = len(self.ranges)
@@ -52,10 +53,13 @@ class Owed:
             self._blame(arrival, times)
         fate_by_time = {at: self._compute(at) for at in sorted(self._causes)}
         for position, times in owed:
-            fates[position] = max([fates[position], *(fate_by_time[at] for at in times)])
+            for at in times:
+                fates[position] = max(fates[position], fate_by_time[at])
         return self
 
     def _times_of(self, arrival: Arrival) -> Collection[Micros]:
+        if self._is_in_step(arrival):
+            return (floor_to(arrival.sample.at, self.binding.grid),)
         own = self._own_times(arrival)
         affected = self._affected_times(arrival)
         return {*own, *affected} if affected else own
@@ -88,7 +92,7 @@ class Owed:
         since = first_affected(binding.frame, at)
         if arrival.tag not in binding.frame_tags or since > self._before.newest:
             return ()
-        if self._is_in_step(arrival) or not self._may_differ(arrival):
+        if not self._may_differ(arrival):
             return ()
         until = last_affected(binding.frame, arrival.tag, self._union[arrival.tag], at)
         until = min(until, self._before.newest)
@@ -100,10 +104,11 @@ class Owed:
         return event_times(binding, self._times, since, until)
 
     def _is_in_step(self, arrival: Arrival) -> bool:
-        """Whether the only frame made before that sees it is that of its own event time."""
-        is_trigger = arrival.tag in self.binding.trigger_tags
-        is_newest = arrival.sample.at > self._before.newest
-        return is_newest and is_trigger and not self.binding.is_clocked
+        """Whether the only frame that it may change or cause is that of its own event time."""
+        binding = self.binding
+        if binding.is_clocked or arrival.sample.at <= self._before.newest:
+            return False
+        return arrival.tag in binding.trigger_tags
 
     def _may_differ(self, arrival: Arrival) -> bool:
         known = self._before.samples.get(arrival.tag, NO_SAMPLES)

@@ -42,16 +42,14 @@ class Plan:
 
 def plan(bound: BoundAsset, state: AssetState, arrivals: Sequence[Arrival]) -> Plan:
     """Decide what the arrivals lead to, given the state before them."""
-    tracked = [arrival for arrival in arrivals if arrival.tag in bound.tags]
+    tags = bound.tags
+    tracked = [arrival for arrival in arrivals if arrival.tag in tags]
     union = _union(bound, state, tracked)
-    fates = [Fate.STATE_ONLY if a.tag in bound.tags else Fate.UNBOUND for a in arrivals]
+    fates = [Fate.STATE_ONLY if a.tag in tags else Fate.UNBOUND for a in arrivals]
     asking = bound.asking if tracked else ()
     owed = [Owed(binding, state, union).tell(arrivals, fates) for binding in asking]
     ranges = joined(range_ for one in owed for range_ in one.ranges)
     after = _after(bound, state, union, tracked, has_ranges=bool(ranges))
-    by_pack: dict[PackId, Counter[Fate]] = {}
-    for arrival, fate in zip(arrivals, fates, strict=True):
-        by_pack.setdefault(arrival.pack_id, Counter())[fate] += 1
     return Plan(
         state=after,
         is_changed=after is not state,
@@ -62,9 +60,19 @@ def plan(bound: BoundAsset, state: AssetState, arrivals: Sequence[Arrival]) -> P
         ),
         packs=tuple(cause.pack_id for one in owed for _, cause in one.frames),
         ranges=ranges,
-        fates=by_pack,
+        fates=_by_pack(arrivals, fates),
         skipped=sum(one.skipped for one in owed),
     )
+
+
+def _by_pack(arrivals: Sequence[Arrival], fates: Sequence[Fate]) -> dict[PackId, Counter[Fate]]:
+    by_pack: dict[PackId, Counter[Fate]] = {}
+    for arrival, fate in zip(arrivals, fates, strict=True):
+        counts = by_pack.get(arrival.pack_id)
+        if counts is None:
+            counts = by_pack[arrival.pack_id] = Counter()
+        counts[fate] += 1
+    return by_pack
 
 
 def _union(

@@ -59,9 +59,9 @@ class Predictor:
                 outcomes[position] = Deferred(_unknown(row))
             else:
                 positions.setdefault(bulkhead, []).append(position)
-        told = await asyncio.gather(
-            *(bulkhead.ask([rows[p] for p in own], lane) for bulkhead, own in positions.items())
-        )
+        asking = [bulkhead.ask([rows[p] for p in own], lane) for bulkhead, own in positions.items()]
+        # Nearly always there is one, which needs no task of its own.
+        told = [await asking[0]] if len(asking) == 1 else await asyncio.gather(*asking)
         for own, answers in zip(positions.values(), told, strict=True):
             for position, outcome in zip(own, answers, strict=True):
                 outcomes[position] = outcome

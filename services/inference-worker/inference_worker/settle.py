@@ -80,7 +80,8 @@ class Settling:
         ends: list[FrameEnd] = [_END_OF[type(outcome)] for outcome in outcomes]
         await self._defer(rows, outcomes, redriven, ends)
         await self._give_up(rows, outcomes)
-        self._metrics.count("frames_skipped", ends.count("skipped"))
+        if skipped := ends.count("skipped"):
+            self._metrics.count("frames_skipped", skipped)
         return ends
 
     async def _defer(

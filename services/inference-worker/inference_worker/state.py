@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from itertools import accumulate, pairwise
+from operator import sub
 
 import msgspec
 import zstandard
@@ -52,6 +53,7 @@ class _Columns(msgspec.Struct, frozen=True, array_like=True):
     value: list[Value]
 
 
+_NO_COLUMNS: tuple[tuple[()], ...] = ((),) * 4
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(_Columns)
 _compressor = zstandard.ZstdCompressor(level=3)
@@ -60,23 +62,22 @@ _decompressor = zstandard.ZstdDecompressor()
 
 def encode_state(state: AssetState) -> bytes:
     """Write a state; its version travels beside it, since the store's condition reads it."""
-    known = list(state.samples.values())
+    known, newest = list(state.samples.values()), state.newest
     samples = [sample for one in known for sample in one.samples]
-    quality = [int(sample.quality) for sample in samples]
+    at, accepted_at, value, quality = zip(*samples, strict=True) if samples else _NO_COLUMNS
     columns = _Columns(
         format=_FORMAT,
-        newest=state.newest,
+        newest=newest,
         packs=list(state.packs),
         tags=list(state.samples),
         counts=[len(one.samples) for one in known],
         let_go=[
-            None if one.trimmed_until == NEVER else state.newest - one.trimmed_until
-            for one in known
+            None if one.trimmed_until == NEVER else newest - one.trimmed_until for one in known
         ],
-        age=[state.newest - sample.at for sample in samples],
-        lag=[sample.accepted_at - sample.at for sample in samples],
-        quality=quality if any(quality) else [],
-        value=[sample.value for sample in samples],
+        age=[newest - one for one in at],
+        lag=list(map(sub, accepted_at, at)),
+        quality=list(map(int, quality)) if any(quality) else [],
+        value=list(value),
     )
     return _compressor.compress(_encoder.encode(columns))
 
