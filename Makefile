@@ -98,6 +98,10 @@ cost-documents: setup ## what penstock cost knows of the code, and the tables of
 bench-ingest: setup ## CPU of the door per request, beside a no-op ASGI server
 	@$(BIN)/python -m benchmarks.ingest $(BENCH_ARGS)
 
+.PHONY: bench-worker
+bench-worker: setup ## share of a model's own speed that inference-worker passes on, and its p99 beside a bare call
+	@$(BIN)/python -m benchmarks.worker $(BENCH_ARGS)
+
 .PHONY: bench-writer
 bench-writer: setup ## CPU of a row on its way to Aurora, beside a bare COPY of the same rows
 	@$(BIN)/python -m benchmarks.writer $(BENCH_ARGS)

@@ -24,7 +24,7 @@ import uvloop
 
 OUT = Path(__file__).parent / "out"
 READINGS, BODIES, PATHS = 100, 64, 480
-_SERVER_CORE, _LOAD_CORE = 0, 1
+SERVER_CORE, _LOAD_CORE = 0, 1
 _CLOCK_OF_PROCESS = 2
 """Linux's CPUCLOCK_SCHED: a process's CPU time to the nanosecond."""
 
@@ -51,8 +51,8 @@ def running(
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603  # our own words
         try:
             key = process.stdout.readline().strip() if what == "ingest" and process.stdout else ""
-            _wait_for(port)
-            _pin(process.pid, _SERVER_CORE if what in ("noop", "ingest") else _LOAD_CORE)
+            wait_for(port)
+            pin(process.pid, SERVER_CORE if what in ("noop", "ingest") else _LOAD_CORE)
             yield Server(process.pid, port, key)
         finally:
             process.terminate()
@@ -61,15 +61,15 @@ def running(
 
 def pin_load() -> None:
     """Keep this process off the servers' core."""
-    _pin(0, _LOAD_CORE)
+    pin(0, _LOAD_CORE)
 
 
-def _pin(pid: int, core: int) -> None:
+def pin(pid: int, core: int) -> None:
     if (os.cpu_count() or 1) > 1:
         os.sched_setaffinity(pid, {core})
 
 
-def _wait_for(port: int) -> None:
+def wait_for(port: int) -> None:
     for _ in range(600):
         try:
             urlopen(f"http://127.0.0.1:{port}/healthz", timeout=1).close()

@@ -30,6 +30,8 @@ from starlette.types import ASGIApp
 _ANSWER = b'{"accepted": 100}'
 _TOPIC_ARN = "arn:aws:sns:eu-west-1:000000000000:bench"
 
+Headers = Sequence[tuple[bytes, bytes]]
+
 
 class Discarding:
     """A topic that takes everything at once."""
@@ -40,8 +42,8 @@ class Discarding:
 
 async def noop(_scope: Any, receive: Any, send: Any) -> None:
     """Read the body, answer."""
-    await _body(receive)
-    await _answer(send, _ANSWER)
+    await body_of(receive)
+    await send_answer(send, _ANSWER)
 
 
 class Topic:
@@ -51,9 +53,9 @@ class Topic:
         self.arrived = {"readings": 0, "packs": 0, "calls": 0, "bytes": 0}
 
     async def __call__(self, _scope: Any, receive: Any, send: Any) -> None:
-        form = parse_qs((await _body(receive)).decode())
+        form = parse_qs((await body_of(receive)).decode())
         if not form:
-            await _answer(send, json.dumps(self.arrived).encode())
+            await send_answer(send, json.dumps(self.arrived).encode())
             return
         self.arrived["calls"] += 1
         entries = ""
@@ -67,7 +69,7 @@ class Topic:
             f"<PublishBatchResult><Failed/><Successful>{entries}</Successful></PublishBatchResult>"
             "</PublishBatchResponse>"
         )
-        await _answer(send, answer.encode(), kind=b"text/xml")
+        await send_answer(send, answer.encode(), kind=b"text/xml")
 
     def _count(self, body: str) -> None:
         self.arrived["packs"] += 1
@@ -75,7 +77,7 @@ class Topic:
         self.arrived["readings"] += len(reading_columns(CHANNEL.decode(body)).tag)
 
 
-async def _body(receive: Any) -> bytes:
+async def body_of(receive: Any) -> bytes:
     parts = []
     while True:
         message = await receive()
@@ -84,8 +86,10 @@ async def _body(receive: Any) -> bytes:
             return b"".join(parts)
 
 
-async def _answer(send: Any, body: bytes, *, kind: bytes = b"application/json") -> None:
-    headers = [(b"content-type", kind), (b"content-length", str(len(body)).encode())]
+async def send_answer(
+    send: Any, body: bytes, *, kind: bytes = b"application/json", more: Headers = ()
+) -> None:
+    headers = [(b"content-type", kind), (b"content-length", str(len(body)).encode()), *more]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
