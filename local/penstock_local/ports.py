@@ -1,8 +1,13 @@
 """Ports of the embedded stack: fixed ones that people learn, free ones for tests."""
 
+import os
+import random
 import socket
-from collections.abc import Iterable, Mapping
+import sys
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
+from pathlib import Path
 
 from penstock.resources import COMMANDS
 
@@ -32,23 +37,74 @@ class PortTaken(Exception):
         )
 
 
-def free_ports(names: Iterable[str]) -> dict[str, int]:
-    """A free port for each name, all different.
+Draw = Callable[[int, int], int]
+"""Draws a number of `[first, last)` by lot."""
 
-    Another program may take one before the part does; the part then fails as with any taken port.
+# Of its own: tests seed the common chance, alike in every process.
+_CHANCE = random.SystemRandom()
+_TRIES = 200
+_LOWEST = 10_000
+_MOST_RESERVED = 256
+_RESERVED: deque[int] = deque()
+"""Descriptors that mark the ports given away last, open as long as this process lives."""
+
+
+def free_ports(names: Iterable[str], *, draw: Draw = _CHANCE.randrange) -> dict[str, int]:
+    """A free port for each name, all different, and kept from others who ask for free ones.
+
+    Where the kernel tells which ports it gives away by itself, they are none of those: between here
+    and the part's own start no client and no server on port 0 gets one. Only a program that wants
+    just this port may take it; the part then fails as with any taken port.
     """
     with ExitStack() as held:
-        ports = {}
-        for name in names:
-            listener = held.enter_context(socket.socket())
-            listener.bind((LOOPBACK, 0))
-            ports[name] = int(listener.getsockname()[1])
-        return ports
+        return {name: _held_port(held, draw) for name in names}
 
 
 def free_port() -> int:
     """One free port."""
     return free_ports(["any"])["any"]
+
+
+def _held_port(held: ExitStack, draw: Draw) -> int:
+    """A port that is bound until `held` ends, so that the next one is another."""
+    given_away_from = _first_of_the_kernels()
+    for _ in range(_TRIES if given_away_from > _LOWEST else 0):
+        port = draw(_LOWEST, given_away_from)
+        listener = held.enter_context(socket.socket())
+        try:
+            listener.bind((LOOPBACK, port))
+        except OSError:
+            continue
+        if _reserve(port):
+            return port
+    listener = held.enter_context(socket.socket())
+    listener.bind((LOOPBACK, 0))
+    return int(listener.getsockname()[1])
+
+
+def _first_of_the_kernels() -> int:
+    """The lowest port that the kernel gives to clients and to servers on port 0; 0 if unknown."""
+    try:
+        return int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    except (OSError, ValueError):
+        return 0
+
+
+def _reserve(port: int) -> bool:
+    """Mark a port for other processes that look for free ones; tell whether nobody had done so."""
+    if sys.platform != "linux":
+        return True
+    mark = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        # A name without a file, in the same network as the port; it goes with this process.
+        mark.bind(f"\0penstock-port-{port}")
+    except OSError:
+        mark.close()
+        return False
+    _RESERVED.append(mark.detach())
+    while len(_RESERVED) > _MOST_RESERVED:
+        os.close(_RESERVED.popleft())
+    return True
 
 
 def require_free(ports: Mapping[str, int]) -> None:

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,6 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
+from penstock_local.ports import free_port
 
 from tests.fixtures.waiting import PATIENCE_SECONDS, wait_until
 from tests.unit.penstock_algorithms.folders import lay_out
@@ -28,8 +28,7 @@ def run_train(algorithm: str, base: Path) -> subprocess.CompletedProcess[str]:
 
 @contextmanager
 def served(algorithm: str, model: Path, **environment: str) -> Iterator[httpx.Client]:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     process = subprocess.Popen(  # noqa: S603  # our own program
         [sys.executable, "-m", "penstock_algorithms", algorithm, "serve"],
         env={

@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from penstock_local.ports import free_port
 
 from tests.fixtures.waiting import PATIENCE_SECONDS, wait_until
 from tests.integration.plant.endpoint import Endpoint, receiving
@@ -22,8 +22,7 @@ TEMP = "/SITE01/LINE01/P-101/TEMP"
 
 @contextmanager
 def serving(*options: str) -> Iterator[httpx.Client]:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "penstock_local.plant", "serve", "--port", str(port)]
     process = subprocess.Popen([*command, *options])  # noqa: S603  # our own program
     try:
@@ -91,6 +90,6 @@ async def _push(url: str, folder: Path, *options: str) -> "subprocess.CompletedP
         env={**os.environ, "PENSTOCK_GATEWAY_KEY": "psk_gw-7_s"},
         capture_output=True,
         text=True,
-        timeout=40,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )
