@@ -137,7 +137,7 @@ class PenstockStack:
         os.kill(pid, signal.SIGKILL)
         return pid
 
-    def wait_until_back(self, part: str, *, before: int, seconds: float = 60.0) -> PartEntry:
+    def wait_until_back(self, part: str, *, before: int, seconds: float = 180.0) -> PartEntry:
         """Wait until a killed part is ready again in another process than `before`."""
 
         def is_back(stack: StackFile) -> bool:

@@ -30,7 +30,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def _engine_answers() -> bool:
     try:
-        return run("info", seconds=20).returncode == 0
+        return run("info", seconds=60).returncode == 0
     except FileNotFoundError:
         return False
 

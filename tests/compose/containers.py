@@ -17,7 +17,7 @@ from tests.fixtures.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 TAG = os.environ.get("PENSTOCK_TAG", "dev")
-HEALTHY_WITHIN_SECONDS = 90.0
+HEALTHY_WITHIN_SECONDS = 240.0
 _FILES = (ROOT / "docker-compose.yml", ROOT / "tests" / "compose" / "published.yml")
 _PUBLISHED = ("aws", "sagemaker", "postgres", "snowflake")
 _PROJECT = "penstock-test-"
@@ -78,6 +78,9 @@ class Container:
     def kill(self) -> None:
         """End all of it at once, as the loss of its machine would; the engine leaves it so."""
         docker("kill", "--signal", "KILL", self.id)
+        wait_until(
+            lambda: self.state["Status"] == "exited", f"{self.id[:12]} is dead", every_seconds=0.1
+        )
 
     def start(self) -> None:
         docker("start", self.id)
@@ -148,7 +151,7 @@ class ComposeStack:
     def up(self) -> None:
         """Start everything, the simulated plant too, and wait until all is healthy."""
         self.compose("up", "--detach", "--wait", "--wait-timeout", "240")
-        self.compose("up", "--detach", "--wait", "--wait-timeout", "60", "simulator")
+        self.compose("up", "--detach", "--wait", "--wait-timeout", "180", "simulator")
 
     def down(self) -> None:
         """Stop everything, by SIGTERM and in order, and forget it."""

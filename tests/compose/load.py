@@ -58,7 +58,7 @@ class Load:
             assert not self.sending.done(), "the stream ended before all was done to the stack"
             return self.accepted >= until
 
-        wait_until(has_more, f"{until} requests were accepted", seconds=90, every_seconds=0.1)
+        wait_until(has_more, f"{until} requests were accepted", seconds=240, every_seconds=0.1)
 
     @property
     def accepted(self) -> int:
@@ -106,4 +106,4 @@ def under_load(arena: Arena, pumps: Pumps) -> Iterator[Load]:
         finally:
             stream.enough.set()
         sending.result()
-    load.outcome = steps.settle(stage, scenario, seconds=150)
+    load.outcome = steps.settle(stage, scenario, seconds=300)

@@ -11,7 +11,7 @@ from tests.compose.containers import ROOT, ComposeStack
 from tests.compose.runbook import RUNBOOK, Block, blocks_of
 from tests.compose.training import Trained
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(1500)
 
 BLOCKS = blocks_of(RUNBOOK.read_text())
 

@@ -1,5 +1,7 @@
 """Kills, replacements and more workers under load: no reading is lost, no prediction doubled."""
 
+from functools import partial
+
 import httpx
 import pytest
 from penstock.resources import COMMANDS
@@ -11,8 +13,9 @@ from tests.compose.load import PUMPS, Arena, under_load
 from tests.compose.training import Trained
 from tests.e2e.pumps import Pumps
 from tests.e2e.training import wait_for_end
+from tests.fixtures.waiting import wait_until
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(1500)
 
 STREAMING = ("ingest-api", "inference-worker", "results-writer", "console")
 """Commands that have to do with a reading on its way, and who people ask meanwhile."""
@@ -77,7 +80,6 @@ def test_every_container_is_killed_under_load(arena: Arena, trained: Trained) ->
         for service in STREAMING:
             container = arena.stack.container(service)
             container.kill()
-            assert container.state["Status"] == "exited"
             if service != "ingest-api":
                 load.goes_on()  # what it would have done waits for it
             container.start()
@@ -125,7 +127,12 @@ def test_workers_share_the_load_and_one_of_them_may_die(arena: Arena, trained: T
         load.goes_on(requests=20)
         workers[0].kill()
         load.goes_on(requests=20)
-        assert all(_has_worked(worker) for worker in workers[1:])
+        for worker in workers[1:]:
+            # Who takes a message that several wait for is chance.
+            wait_until(
+                partial(_has_worked, worker), f"{worker.id[:12]} has worked",
+                seconds=240, every_seconds=0.5,
+            )  # fmt: skip
         workers[0].start()
         _scale(arena.stack, 1)
 

@@ -36,7 +36,7 @@ def train_under_kills(arena: Arena) -> Trained:
     killed.one("training-preparer", lambda job: job["status"] == "PREPARING", "it prepares")
     docker("update", "--cpus", full, preparer.id)
     killed.one("training-orchestrator", lambda job: job["status"] == "TRAINING", "it trains")
-    job = wait_for_end(arena.stage.penstock, killed.job_id, seconds=180)
+    job = wait_for_end(arena.stage.penstock, killed.job_id, seconds=300)
     for service in killed.status_at_kill:
         arena.stack.container(service).wait_until_healthy()
     return Trained(job, traces_of(arena.stack, job), killed.status_at_kill)
@@ -54,7 +54,7 @@ class Killing:
         """Wait for the point, then kill and start the service's container."""
         penstock = self.arena.stage.penstock
         container = self.arena.stack.container(service)
-        job = wait_for_job(penstock, self.job_id, holds, claim, seconds=180)
+        job = wait_for_job(penstock, self.job_id, holds, claim, seconds=300)
         container.kill()
         self.status_at_kill[service] = job["status"]
         container.start()

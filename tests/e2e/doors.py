@@ -57,7 +57,11 @@ class Doors:
         return self._quarantined(request_id)
 
     def _quarantined(self, request_id: str) -> dict[str, Json]:
-        items = self.penstock.session.items("/v1/quarantine", gateway_id=GATEWAY)
+        items = [
+            item
+            for day in days_of_a_moment_ago()
+            for item in self.penstock.session.items("/v1/quarantine", day=day, gateway_id=GATEWAY)
+        ]
         return {item["reason"]: item for item in items if item["request_id"] == request_id}
 
     def dead_letter(self, says: str) -> Json:
@@ -122,3 +126,9 @@ def reading(tag: str, value: object, at: datetime) -> Json:
 
 def now() -> datetime:
     return datetime.now(UTC)
+
+
+def days_of_a_moment_ago() -> list[str]:
+    """UTC days on which something may be that was done just now: two around midnight."""
+    until = now()
+    return sorted({(until - timedelta(minutes=30)).date().isoformat(), until.date().isoformat()})

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from penstock.resources import ARCHIVE, physical_name
 from penstock_local.environment import PREFIX
 
-from tests.e2e.doors import GATEWAY, PUMPS, Doors, now, reading
+from tests.e2e.doors import GATEWAY, PUMPS, Doors, days_of_a_moment_ago, now, reading
 from tests.e2e.messages import aws_client
 from tests.fixtures.waiting import wait_until
 
@@ -104,12 +104,15 @@ def discovered_tags(doors: Doors) -> list[str]:
 
 
 def archived_values(doors: Doors, tag: str) -> list[float]:
-    """Values of a tag in today's archive, as an auditor would read them."""
+    """Values of a tag in the archive of these days, as an auditor would read them."""
     s3, bucket = aws_client(doors.stack, "s3"), physical_name(PREFIX, ARCHIVE.name)
-    pages = s3.get_paginator("list_objects_v2").paginate(
-        Bucket=bucket, Prefix=f"readings/dt={now().date()}/"
-    )
-    keys = [found["Key"] for page in pages for found in page.get("Contents", [])]
+    listing = s3.get_paginator("list_objects_v2")
+    keys = [
+        found["Key"]
+        for day in days_of_a_moment_ago()
+        for page in listing.paginate(Bucket=bucket, Prefix=f"readings/dt={day}/")
+        for found in page.get("Contents", [])
+    ]
     bodies = [s3.get_object(Bucket=bucket, Key=key)["Body"].read() for key in keys]
     rows = [row for body in bodies for row in pq.read_table(io.BytesIO(body)).to_pylist()]
     return [row["value"] for row in rows if row["tag"] == tag]

@@ -37,7 +37,7 @@ from tests.e2e.pumps import Pumps, Stream
 from tests.e2e.training import Traces, slice_message, traces_of, wait_for_end, wait_for_job
 from tests.fixtures.waiting import wait_until
 
-pytestmark = pytest.mark.timeout(420)
+pytestmark = pytest.mark.timeout(1500)
 
 PUMPS = Pumps("pump-chaos", site=5)
 SOURCE = "plant-on-a-bad-day"
@@ -128,11 +128,11 @@ def _train_under_fire(fire: Fire) -> Json:
     penstock, stack = fire.stage.penstock, fire.stack
     job_id = penstock.jobs.start(fire.scenario.job)["job_id"]
     wait_for_job(
-        penstock, job_id, lambda job: job["slices"]["done"] >= 5, "5 slices done", seconds=60
+        penstock, job_id, lambda job: job["slices"]["done"] >= 5, "5 slices done", seconds=180
     )
     fetcher = stack.kill("training-fetcher")
     wait_for_job(
-        penstock, job_id, lambda job: job["status"] == "TRAINING", "it trains", seconds=120
+        penstock, job_id, lambda job: job["status"] == "TRAINING", "it trains", seconds=240
     )
     orchestrator = stack.kill("training-orchestrator")
     stack.wait_until_back("training-orchestrator", before=orchestrator)
@@ -186,7 +186,7 @@ def streamed(fire: Fire, trained: Trained) -> Streamed:
             for dependency in DEPENDENCIES:
                 _kill_in_mid_stream(fire, [dependency], sending)
             _wait_for_whole_stream(fire.stage.log, sending)
-        outcome = steps.settle(fire.stage, fire.scenario, seconds=150)
+        outcome = steps.settle(fire.stage, fire.scenario, seconds=300)
     return Streamed(read_logs([fire.stage.log]), sending.result(), doubler, outcome)
 
 
@@ -218,7 +218,7 @@ def _wait_for_more(log: Path, sending: Future[SendTotals], *, requests: int) -> 
         assert not sending.done(), "the stream ended before all were killed"
         return _accepted(log) >= until
 
-    wait_until(has_more, f"{until} requests were accepted", seconds=60, every_seconds=0.1)
+    wait_until(has_more, f"{until} requests were accepted", seconds=180, every_seconds=0.1)
 
 
 def _wait_for_whole_stream(log: Path, sending: Future[SendTotals]) -> None:
@@ -228,7 +228,7 @@ def _wait_for_whole_stream(log: Path, sending: Future[SendTotals]) -> None:
         assert not sending.done(), "the stream ended before it was a minute long"
         return _seconds_between(_lines(log)) >= LEAST_STREAM_SECONDS
 
-    wait_until(is_whole, "the stream is a minute long", seconds=120, every_seconds=0.5)
+    wait_until(is_whole, "the stream is a minute long", seconds=300, every_seconds=0.5)
 
 
 def _seconds_between(lines: Sequence[bytes]) -> float:
@@ -264,9 +264,9 @@ def test_the_stream_brought_late_readings_and_every_message_twice(streamed: Stre
 
 def test_messages_that_come_a_third_time_change_nothing(fire: Fire, streamed: Streamed) -> None:
     streamed.doubler.send_again(every=5)
-    fire.queues.wait_until_drained(seconds=120)
+    fire.queues.wait_until_drained(seconds=300)
 
-    outcome = steps.settle(fire.stage, fire.scenario, seconds=60)
+    outcome = steps.settle(fire.stage, fire.scenario, seconds=180)
 
     assert outcome.is_right, _wrong(outcome)
 
@@ -274,7 +274,7 @@ def test_messages_that_come_a_third_time_change_nothing(fire: Fire, streamed: St
 def test_finished_slices_that_come_again_change_nothing(fire: Fire, trained: Trained) -> None:
     done = [item for item in trained.traces.slices if item["state"] == "DONE"]
     fire.queues.send("slices", [slice_message(trained.job, item) for item in done])
-    fire.queues.wait_until_drained(seconds=60)
+    fire.queues.wait_until_drained(seconds=180)
 
     assert fire.stage.penstock.jobs.get(trained.job["job_id"]) == trained.job
     assert traces_of(fire.stack, trained.job) == trained.traces
@@ -283,6 +283,8 @@ def test_finished_slices_that_come_again_change_nothing(fire: Fire, trained: Tra
 def test_the_checker_sees_a_loss_and_a_double_in_the_real_stores(
     fire: Fire, streamed: Streamed
 ) -> None:
+    # A repeat that is still on its way would bring back what is taken away.
+    fire.queues.wait_until_drained(seconds=300)
     lost, doubled = sorted(streamed.outcome.expected)[:2]
 
     with _lost_in_aurora(fire, lost), _doubled_in_snowflake(fire, doubled):

@@ -17,8 +17,6 @@ from tests.e2e.messages import Queues, aws_client
 from tests.e2e.training import wait_for_end
 from tests.fixtures.waiting import wait_until
 
-pytestmark = pytest.mark.timeout(300)
-
 TOKEN = "plant-token-7"
 
 
@@ -81,7 +79,7 @@ def test_a_second_version_takes_over_the_endpoint_and_the_first_can_have_it_back
         champion = doors.penstock.session.get(f"/v1/models/{name}/versions/champion")["version"]
         return endpoint["status"] == "InService" and (served, champion) == ({"v1"}, "v1")
 
-    wait_until(serves_again, "v1 serves again", seconds=90, every_seconds=0.5)
+    wait_until(serves_again, "v1 serves again", seconds=180, every_seconds=0.5)
 
 
 def test_a_source_that_asks_for_a_token_is_read_with_that_of_its_secret(

@@ -9,8 +9,9 @@ from tests.fixtures.stack import family, listening
 
 
 def test_every_part_runs_and_listens_on_loopback_only(penstock_stack: PenstockStack) -> None:
+    content = penstock_stack.wait_until(lambda stack: stack.is_ready, "ready", seconds=180)
     address_by_port = listening(family(penstock_stack.supervisor_pid))
-    parts = penstock_stack.content.parts
+    parts = content.parts
     services = {command.name for command in COMMANDS}
     assert {part.name for part in parts} == {*INFRASTRUCTURE, "traces", *services, "front-door"}
     assert {part.state for part in parts} == {State.READY, State.DONE}

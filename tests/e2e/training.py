@@ -46,7 +46,7 @@ def wait_for_job(
     return found
 
 
-def wait_for_end(penstock: Penstock, job_id: str, *, seconds: float = 180.0) -> Json:
+def wait_for_end(penstock: Penstock, job_id: str, *, seconds: float = 300.0) -> Json:
     """Wait until a job is over, however it ended."""
     return wait_for_job(
         penstock, job_id, lambda job: job["status"] in FINAL, "it is over", seconds=seconds
