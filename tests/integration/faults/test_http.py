@@ -79,9 +79,11 @@ async def test_expect_continue_is_answered(proxy: FaultProxy) -> None:
         b"PUT /x HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\nExpect: 100-continue\r\n"
         b"Connection: close\r\n\r\n"
     )
-    assert await asyncio.wait_for(reader.readline(), 5) == b"HTTP/1.1 100 Continue\r\n"
+    assert (
+        await asyncio.wait_for(reader.readline(), PATIENCE_SECONDS) == b"HTTP/1.1 100 Continue\r\n"
+    )
     writer.write(b"ok")
-    rest = await asyncio.wait_for(reader.read(), 5)
+    rest = await asyncio.wait_for(reader.read(), PATIENCE_SECONDS)
     assert b"HTTP/1.1 200" in rest
     assert b'"body": "ok"' in rest
     writer.close()
@@ -172,8 +174,9 @@ async def test_refuse_stops_listening_until_it_is_cleared(
 
 
 async def test_refuse_may_end_by_itself(proxy: FaultProxy) -> None:
-    proxy.set(Fault(kind="refuse", seconds=0.2))
+    # To make a client takes a while, and so may the way to its first request.
     async with httpx.AsyncClient(trust_env=False) as client:
+        proxy.set(Fault(kind="refuse", seconds=2))
         with pytest.raises(httpx.ConnectError):
             await client.get(proxy.url)
 

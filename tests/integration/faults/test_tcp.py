@@ -11,6 +11,8 @@ import pytest
 from penstock_local.faults.proxy import FaultProxy
 from penstock_local.faults.rules import Fault
 
+from tests.fixtures.waiting import PATIENCE_SECONDS
+
 
 @pytest.fixture
 async def proxy(aurora_dsn: str) -> AsyncIterator[FaultProxy]:
@@ -26,7 +28,9 @@ def dsn(aurora_dsn: str, proxy: FaultProxy) -> str:
 
 
 async def connect(dsn: str) -> psycopg.AsyncConnection:
-    return await psycopg.AsyncConnection.connect(dsn, autocommit=True, connect_timeout=5)
+    return await psycopg.AsyncConnection.connect(
+        dsn, autocommit=True, connect_timeout=round(PATIENCE_SECONDS)
+    )
 
 
 async def count(connection: psycopg.AsyncConnection) -> int:
@@ -86,6 +90,6 @@ async def test_a_unix_socket_is_reached_over_tcp(tmp_path: Path) -> None:
     async with server, FaultProxy(target=f"unix://{path}") as proxy:
         reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
         writer.write(b"hello\n")
-        assert await asyncio.wait_for(reader.read(), 5) == b"HELLO\n"
+        assert await asyncio.wait_for(reader.read(), PATIENCE_SECONDS) == b"HELLO\n"
         writer.close()
         await writer.wait_closed()

@@ -24,7 +24,7 @@ ROWS = [[90.0, 90.0], [10.0, 10.0], [50.0, 10.0]]
 @pytest.fixture
 async def host(runtime_environment: None) -> AsyncIterator[SageMakerHost]:
     async with aws_clients(REGION) as clients:
-        yield await open_model_host(clients, read_seconds=1.0)
+        yield await open_model_host(clients)
 
 
 @pytest.fixture(autouse=True)
@@ -75,8 +75,10 @@ async def test_an_answer_that_comes_too_late_is_unavailable_and_asked_for_once(
     host: SageMakerHost, endpoint: Endpoint
 ) -> None:
     endpoint.put_faults({"kind": "slow", "count": 1, "delay_seconds": 3.0})
-    with pytest.raises(EndpointUnavailable):
-        await ask(host, endpoint.name)
+    async with aws_clients(REGION) as clients:
+        hasty = await open_model_host(clients, read_seconds=1.0)
+        with pytest.raises(EndpointUnavailable):
+            await ask(hasty, endpoint.name)
     await ask(host, endpoint.name)
 
 

@@ -198,6 +198,7 @@ async def test_a_server_that_is_not_there_is_unavailable_soon() -> None:
 
 async def test_a_transaction_has_a_deadline(aurora_dsn: str) -> None:
     async with aurora.open_pool(aurora_dsn) as connections:
+        await aurora.ping(connections)
         with pytest.raises(StoreUnavailable, match="longer than"):
             async with aurora.transaction(connections, patience_seconds=0.2) as connection:
                 await connection.execute("SELECT pg_sleep(30)")

@@ -1,5 +1,7 @@
 """The real adapters keep the promises that the memory ones keep."""
 
+import time
+
 import pytest
 from penstock.adapters.aws import arn_of, aws_clients
 from penstock.adapters.dynamodb import DynamoStore
@@ -76,5 +78,9 @@ async def test_a_delay_of_less_than_a_second_is_not_none(name_prefix: str) -> No
         receiver = await open_receiver(sqs, queue=queue, dead_letter_queue=dead)
         await (await open_publisher(sqs, queue)).publish(["not yet"])
         (delivery,) = await receiver.receive(at_most=1, wait_seconds=20)
+        held_at = time.monotonic()
         await delivery.nack(0.4)
-        assert await receiver.receive(at_most=1, wait_seconds=0) == []
+        while again := await receiver.receive(at_most=1, wait_seconds=0):
+            assert time.monotonic() - held_at > 0.9, "it came back at once"
+            held_at = time.monotonic()  # a busy machine looked too late: once more
+            await again[0].nack(0.4)

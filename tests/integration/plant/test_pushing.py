@@ -24,6 +24,8 @@ from tests.integration.plant.endpoint import Endpoint, receiving
 
 PLANT = Plant(machines=2)
 HASTY = Patience(timeout_seconds=0.5, first_wait_seconds=0.02, longest_wait_seconds=0.1)
+PATIENT = Patience(timeout_seconds=60, first_wait_seconds=0.02, longest_wait_seconds=0.1)
+"""Takes a slow answer for no lost one."""
 HALF_A_SECOND = Bounds(seconds=0.5, drain_seconds=60)
 QUICK = Line(every_seconds=0.05)
 T0 = 1_767_225_600_000
@@ -38,7 +40,7 @@ async def push(
     log: Path,
     *,
     feed: Feed | None = None,
-    patience: Patience = HASTY,
+    patience: Patience = PATIENT,
     bounds: Bounds = HALF_A_SECOND,
     line: Line = QUICK,
     speed: float = 60.0,
@@ -136,7 +138,7 @@ async def test_without_a_buffer_a_body_is_given_up_after_its_attempts(tmp_path: 
 
 async def test_what_is_left_when_the_time_is_over_is_told(tmp_path: Path) -> None:
     log = tmp_path / "sent.jsonl"
-    tally = await push("http://127.0.0.1:1/", log, bounds=Bounds(posts=2, drain_seconds=0.3))
+    tally = await push("http://127.0.0.1:1/", log, bounds=Bounds(posts=2, drain_seconds=1))
     assert tally.undelivered > 0
     assert tally.delivered == 0
     assert {line["status"] for line in lines_of(log)} == {None}
@@ -171,7 +173,7 @@ async def test_nothing_is_lost_over_a_bad_line(tmp_path: Path, kind: str) -> Non
         FaultProxy(target=endpoint.url.removesuffix("/v1/readings"), seed=3) as proxy,
     ):
         proxy.set(Fault.model_validate(fault | {"count": 2}))
-        tally = await push(f"{proxy.url}/v1/readings", log)
+        tally = await push(f"{proxy.url}/v1/readings", log, patience=HASTY)
     assert tally.undelivered == tally.lost == tally.refused == 0
     assert sum(delivered(log).values()) == tally.delivered == len(endpoint.readings)
     assert proxy.hits[kind] > 0
@@ -197,7 +199,9 @@ async def test_sequences_and_air_quality_are_pushed_too(tmp_path: Path) -> None:
 async def test_stop_ends_production_and_the_buffer_is_still_delivered(tmp_path: Path) -> None:
     async with receiving(Endpoint()) as endpoint, aiohttp.ClientSession() as session:
         with SenderLog(None) as log:
-            sender = Sender(session, endpoint.url, gateway="g", headers={}, patience=HASTY, log=log)
+            sender = Sender(
+                session, endpoint.url, gateway="g", headers={}, patience=PATIENT, log=log
+            )
             pusher = Pusher(
                 plant_feed(), sender, SimulatedClock.start(T0, 60), Bounds(), Line(every_seconds=9)
             )

@@ -16,7 +16,7 @@ from tests.unit.training_orchestrator.prepare_folders import (
     page_of,
 )
 
-SECONDS = 30
+SECONDS = 60
 
 
 @contextmanager

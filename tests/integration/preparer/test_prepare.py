@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -165,8 +166,9 @@ async def child_process() -> psutil.Process:
 
     async def look() -> psutil.Process | None:
         for child in psutil.Process().children():
-            if "training_orchestrator.prepare_main" in " ".join(child.cmdline()):
-                return child
+            with contextlib.suppress(psutil.NoSuchProcess):  # another that has just ended
+                if "training_orchestrator.prepare_main" in " ".join(child.cmdline()):
+                    return child
         return None
 
     return await answered(look, "a dataset is being made", every_seconds=0.005)

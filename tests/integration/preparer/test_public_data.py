@@ -1,6 +1,6 @@
 """From a REST API that serves public data sets to files that an algorithm reads."""
 
-import time
+import resource
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -61,7 +61,9 @@ async def serving_files(folder: Path, file: str) -> AsyncIterator[Bench]:
 
 
 async def prepare(bench: Bench, job: Job, work_dir: Path) -> tuple[Any, float]:
-    """Pull and prepare; answer what the token was told and how long the preparation took."""
+    """Pull and prepare; answer what the token was told, and the CPU seconds of the preparation's
+    own process: the machine may be busy with other things.
+    """
     datasets = DatasetsStore(bench.store, SystemClock())
     await bench.begin(job)
     await bench.pull()
@@ -86,9 +88,14 @@ async def prepare(bench: Bench, job: Job, work_dir: Path) -> tuple[Any, float]:
     )
     await queue.publish([CHANNEL.encode(message)])
     (delivery,) = await queue.receive(at_most=1, wait_seconds=0)
-    started = time.monotonic()
+    before = _cpu_of_children()
     await preparer.handle(delivery)
-    return tokens.answers["t"], time.monotonic() - started
+    return tokens.answers["t"], _cpu_of_children() - before
+
+
+def _cpu_of_children() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 @pytest.mark.data
@@ -118,7 +125,7 @@ async def test_ai4i_becomes_a_labelled_dataset(data_dir: Path, tmp_path: Path) -
             for line in bench.objects.objects[key.replace("train", part)].decode().splitlines()
         ]
         assert labels.count("1") == 339
-    assert seconds < 10
+    assert 0 < seconds < 10
 
 
 @pytest.mark.data
@@ -137,4 +144,4 @@ async def test_nab_becomes_windows_without_label(data_dir: Path, tmp_path: Path)
         lines = bench.objects.objects[f"datasets/{job.dataset_id}/train/part-0.csv"].splitlines()
         assert {line.count(b",") for line in lines} == {47}
         assert lines[0].startswith(b"73.967")
-    assert seconds < 20
+    assert 0 < seconds < 20

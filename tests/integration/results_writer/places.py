@@ -33,15 +33,15 @@ async def open_resources(
 
 
 def snowflake_settings(
-    connection: Mapping[str, str | int], *, connect_seconds: float = 20.0
+    connection: Mapping[str, str | int], *, connect_seconds: float = 60.0, network_seconds: int = 60
 ) -> SnowflakeSettings:
     return SnowflakeSettings.model_validate(
         {
             **connection,
             "can_remove": False,
             "connect_seconds": connect_seconds,
-            "statement_seconds": 20.0,
-            "network_seconds": 4,
+            "statement_seconds": 60.0,
+            "network_seconds": network_seconds,
         }
     )
 

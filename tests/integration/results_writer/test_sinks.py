@@ -62,7 +62,7 @@ async def test_a_sink_whose_place_is_gone_says_so(
         "account": "none", "user": "nobody", "password": "none", "host": "127.0.0.1",
         "port": nobody, "protocol": "http",
     }  # fmt: skip
-    settings = snowflake_settings(connection, connect_seconds=3)
+    settings = snowflake_settings(connection, connect_seconds=3, network_seconds=4)
     async with (
         open_resources(prefix=name_prefix, aurora_dsn=dsn) as place,
         open_sink(name, place, settings) as sink,

@@ -137,7 +137,7 @@ async def test_a_server_that_never_answers_is_given_up_in_time() -> None:
             "account": "a", "user": "u", "password": "p", "host": "127.0.0.1",
             "port": silent.getsockname()[1], "protocol": "http",
         }  # fmt: skip
-        settings = snowflake_settings(connection, connect_seconds=1)
+        settings = snowflake_settings(connection, connect_seconds=1, network_seconds=4)
         session = SnowflakeSession(settings, prepare=lambda _: None)
         started = time.monotonic()
         for _ in range(2):

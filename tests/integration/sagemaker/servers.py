@@ -126,7 +126,7 @@ class Server:
     def ask(self, method: str, path: str, body: object = None) -> tuple[int, bytes]:
         """One plain HTTP request."""
         with contextlib.closing(
-            http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+            http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_SECONDS)
         ) as connection:
             content = None if body is None else json.dumps(body)
             connection.request(method, path, body=content)

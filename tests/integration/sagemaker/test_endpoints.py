@@ -71,7 +71,7 @@ def test_traffic_is_shared_by_weight(account: Account) -> None:
 
     shares = Counter(account.invoke(endpoint)["variant"] for _ in range(200))
 
-    assert 140 <= shares["champion"] <= 180
+    assert 130 <= shares["champion"] <= 190  # by lot: five deviations from 160
     assert shares["champion"] + shares["challenger"] == 200
 
 
@@ -182,7 +182,7 @@ def test_broken_model_fails_a_new_endpoint(account: Account) -> None:
 
 def test_second_update_waits_for_the_first(account: Account) -> None:
     endpoint = account.deploy()
-    slow = account.create_config({"main": account.create_model(start_seconds=1)})
+    slow = account.create_config({"main": account.create_model(start_seconds=3)})
     account.sagemaker.update_endpoint(EndpointName=endpoint, EndpointConfigName=slow)
 
     described = account.describe(endpoint)
@@ -245,7 +245,7 @@ def test_deployment_config_is_kept_only_when_retained(account: Account) -> None:
 def test_crashed_process_is_restarted_and_meanwhile_said_to_be_unavailable(
     account: Account,
 ) -> None:
-    endpoint = account.deploy()
+    endpoint = account.deploy(start_seconds=2)  # so long it is away when it begins anew
     before = account.invoke(endpoint)["pid"]
 
     with pytest.raises(account.runtime.exceptions.ServiceUnavailable):

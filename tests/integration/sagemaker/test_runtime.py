@@ -209,7 +209,7 @@ def test_probability_hits_about_its_share(account: Account, server: Server, endp
     with ThreadPoolExecutor(4) as clients:
         throttled = sum(clients.map(is_throttled, range(60)))
 
-    assert 15 <= throttled <= 45
+    assert 10 <= throttled <= 50  # by lot: five deviations from 30
 
 
 @pytest.mark.parametrize(

@@ -158,7 +158,7 @@ class Plant:
         await self.datasets.finish(job.dataset_id, {"trained_to": "2026-11-02T14:00:00Z"})
         await self.tokens.succeed(message.task_token, {})
 
-    async def status(self, job_id: str, *wanted: str, seconds: float = 90) -> dict[str, Any]:
+    async def status(self, job_id: str, *wanted: str, seconds: float = 180) -> dict[str, Any]:
         """Wait for one of the statuses."""
         seen: list[str] = []
 
