@@ -133,7 +133,7 @@ async def test_a_fetcher_killed_in_the_middle_loses_nothing_and_doubles_nothing(
         historian.go_on.set()
 
         with fetcher_process(name_prefix, tmp_path) as second:
-            await answered(pull.is_started, "the job goes on", seconds=120)
+            await answered(pull.is_started, "the job goes on", seconds=240)
             assert second.end() in ENDED_IN_ORDER, second.output
 
         job = await pull.jobs.load(JOB_ID)
@@ -159,7 +159,7 @@ async def test_messages_that_it_cannot_read_are_given_up_at_once_and_the_pull_go
 
         with fetcher_process(name_prefix, tmp_path) as process:
             letters = await _dead_letters(name_prefix, count=2)
-            await answered(pull.is_started, "the job goes on", seconds=120)
+            await answered(pull.is_started, "the job goes on", seconds=240)
             assert process.end() in ENDED_IN_ORDER, process.output
 
         assert set(letters) == {torn, newer}

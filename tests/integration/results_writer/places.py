@@ -33,7 +33,7 @@ async def open_resources(
 
 
 def snowflake_settings(
-    connection: Mapping[str, str | int], *, connect_seconds: float = 60.0, network_seconds: int = 60
+    connection: Mapping[str, str | int], *, connect_seconds: float = 60.0, network_seconds: int = 20
 ) -> SnowflakeSettings:
     return SnowflakeSettings.model_validate(
         {

@@ -121,7 +121,7 @@ async def test_wide_rows_are_split_to_fit_a_message() -> None:
 def publisher(topic: MemoryTopic, tables: MemoryKeyValueStore) -> PredictionPublisher:
     clock = FakeClock(NOON)
     return PredictionPublisher(
-        topic, Ledger(tables, clock), clock, Metrics("test"), linger_seconds=0.005
+        topic, Ledger(tables, clock), clock, Metrics("test"), linger_seconds=0.05
     )
 
 

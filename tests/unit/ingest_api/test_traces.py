@@ -53,7 +53,7 @@ async def test_a_gateway_that_sends_a_traceparent_is_continued_and_its_wish_kept
 
 async def test_requests_that_share_a_pack_and_its_publishing_name_each_other() -> None:
     spans = InMemorySpanExporter()
-    settings = Settings(traces_ratio=1.0, commit=CommitSettings(linger_seconds=0.1))
+    settings = Settings(traces_ratio=1.0, commit=CommitSettings(linger_seconds=1))
     async with running(spans=spans, settings=settings) as ingest:
         await asyncio.gather(*(ingest.post(envelope(reading(ts=n))) for n in range(3)))
         assert len(ingest.queue.bodies) == 1

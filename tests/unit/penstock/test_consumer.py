@@ -179,7 +179,7 @@ async def test_a_long_poll_that_answers_after_stop_is_given_back() -> None:
 
 
 async def test_a_slow_delivery_is_kept_invisible() -> None:
-    queue = MemoryQueue(visibility_seconds=0.4)
+    queue = MemoryQueue(visibility_seconds=1.5)
     await queue.publish(["slow"])
     handled = 0
     finish = asyncio.Event()
@@ -189,9 +189,9 @@ async def test_a_slow_delivery_is_kept_invisible() -> None:
         handled += 1
         await finish.wait()
 
-    async with consuming(queue, handle, visibility_seconds=0.4):
+    async with consuming(queue, handle, visibility_seconds=1.5):
         await until(lambda: handled == 1)
-        assert await queue.receive(at_most=1, wait_seconds=1) == []
+        assert await queue.receive(at_most=1, wait_seconds=2) == []
         finish.set()
         await until(lambda: not queue.bodies)
     assert handled == 1
