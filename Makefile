@@ -127,7 +127,7 @@ images: ## build every image and hold their sizes against the limits
 sbom: ## write the list of packages of every image to build/sbom
 	@$(WITH_ENGINE) scripts/sboms
 compose-up: ## start Penstock in containers and wait until all is healthy
-	@$(WITH_ENGINE) $(COMPOSE) up --build --detach --wait --wait-timeout 240
+	@$(WITH_ENGINE) $(COMPOSE) up --build --detach --wait --wait-timeout 600
 compose-demo: ## make demo, on the stack of compose-up
 	@$(WITH_ENGINE) $(COMPOSE) --profile demo run --rm demo
 compose-down: ## stop the stack of compose-up and forget all that it holds

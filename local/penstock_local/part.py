@@ -56,7 +56,7 @@ class Part:
     endpoint: str = ""
     """How others reach it, for people and for `stack.json`."""
     depends_on: tuple[str, ...] = ()
-    start_timeout_seconds: float = 60.0
+    start_timeout_seconds: float = 180.0
     stop_timeout_seconds: float = 10.0
     restart: RestartPolicy = field(default_factory=RestartPolicy)
 

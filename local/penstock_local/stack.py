@@ -39,7 +39,7 @@ class PenstockStack:
         only: Sequence[str] = (),
         environment: Mapping[str, str] | None = None,
         observe: bool = False,
-        start_timeout_seconds: float = 180.0,
+        start_timeout_seconds: float = 600.0,
     ) -> None:
         """Take all parts, or `only` these and what they need; `environment` is added to ours.
 

@@ -144,13 +144,13 @@ class ComposeStack:
     """Process whose stack it is: another run of these tests may have one at the same time."""
     ports: Mapping[str, int] = field(default_factory=_free_ports)
 
-    def compose(self, *words: str, seconds: float = 400.0) -> str:
+    def compose(self, *words: str, seconds: float = 900.0) -> str:
         """Run docker compose on this stack."""
         return docker("compose", "--progress", "quiet", *words, env=self.variables, seconds=seconds)
 
     def up(self) -> None:
         """Start everything, the simulated plant too, and wait until all is healthy."""
-        self.compose("up", "--detach", "--wait", "--wait-timeout", "240")
+        self.compose("up", "--detach", "--wait", "--wait-timeout", "600")
         self.compose("up", "--detach", "--wait", "--wait-timeout", "180", "simulator")
 
     def down(self) -> None:

@@ -18,6 +18,7 @@ STEP = timedelta(minutes=10)
 STALENESS = timedelta(hours=2)
 SECONDS_OF_LIVE = 150.0
 """So fast the live part goes by."""
+LONGEST_DRAIN_SECONDS = 300.0
 LONGEST_STREAM_SECONDS = 900.0
 """However long a slow machine takes for what is done meanwhile: the plant's time goes on after the
 live part as it does in it, and every stream is told when it is enough.
@@ -137,6 +138,7 @@ class Stream:
             *self.pumps.plant_options, "--site", self.pumps.site_name,
             "--start", self.pumps.split.isoformat(), "--speed", f"{speed:g}",
             "--every", "0.2", "--seconds", f"{LONGEST_STREAM_SECONDS:g}",
+            "--drain", f"{LONGEST_DRAIN_SECONDS:g}",
             "--log", str(live.log), *self.options,
         ]  # fmt: skip
         _run_until(self.enough, command, {"PENSTOCK_GATEWAY_KEY": live.key})
@@ -154,7 +156,7 @@ def _run_until(enough: threading.Event, command: list[str], variables: Mapping[s
     ) as process:
         enough.wait(LONGEST_STREAM_SECONDS)
         process.terminate()
-        output, _ = process.communicate(timeout=120)
+        output, _ = process.communicate(timeout=LONGEST_DRAIN_SECONDS + 60)
     if process.returncode:
         raise AssertionError(f"the gateway ended with {process.returncode}: {output.decode()}")
 

@@ -12,7 +12,7 @@ import httpx
 from penstock_local.children import die_with_parent, forking
 from penstock_local.ports import free_port
 
-_START_SECONDS = 30.0
+_START_SECONDS = 120.0
 
 
 @contextmanager

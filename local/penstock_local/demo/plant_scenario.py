@@ -125,7 +125,7 @@ def _push(live: Live, on_sent: OnSent, plant: Sequence[str], seconds: float) -> 
     command = [
         sys.executable, "-m", "penstock_local.plant", "push", live.url, *plant,
         "--speed", f"{LIVE.total_seconds() / seconds:g}", "--every", "0.2",
-        "--seconds", f"{seconds:g}", "--log", str(live.log),
+        "--seconds", f"{seconds:g}", "--drain", "300", "--log", str(live.log),
     ]  # fmt: skip
     environment = {**os.environ, "PENSTOCK_GATEWAY_KEY": live.key}
     with subprocess.Popen(  # noqa: S603 -- our own words

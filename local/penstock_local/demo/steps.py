@@ -68,7 +68,7 @@ def train(stage: Stage, scenario: Scenario, on_progress: OnProgress) -> Json:
     )
 
 
-def prove_the_way(stage: Stage, scenario: Scenario, key: str, *, seconds: float = 60.0) -> None:
+def prove_the_way(stage: Stage, scenario: Scenario, key: str, *, seconds: float = 180.0) -> None:
     """Send readings of a probe until its prediction arrives: binding and model are in use then."""
     deadline = time.monotonic() + seconds
     with GatewaySender(stage.url, key) as sender:
@@ -102,7 +102,7 @@ class Outcome:
         return all(finding.is_right for finding in self.findings)
 
 
-def settle(stage: Stage, scenario: Scenario, *, seconds: float = 120.0) -> Outcome:
+def settle(stage: Stage, scenario: Scenario, *, seconds: float = 300.0) -> Outcome:
     """Look until every store is right, or until the time is over, and tell what was found."""
     expected = expected_rows(read_logs([stage.log]), scenario.checked)
     deadline = time.monotonic() + seconds
