@@ -1,5 +1,6 @@
 """The real process over real places: every frame from all readings, through kill -9 and repeats."""
 
+import asyncio
 import random
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -33,6 +34,7 @@ from penstock_local.environment import REGION
 
 from tests.factories import NOON, make_reading
 from tests.fixtures.processes import ENDED_IN_ORDER, CommandProcess
+from tests.fixtures.waiting import wait_until
 from tests.integration.inference_worker.plant import Endpoint, binding_body, write_context
 from tests.integration.inference_worker.processes import take_predictions, worker_of
 from tests.integration.results_writer.processes import Queues
@@ -231,3 +233,20 @@ async def test_without_aurora_the_process_is_not_ready_and_takes_no_message(
         assert worker.end() in ENDED_IN_ORDER, worker.output
     assert queues.waiting("inference") == 1
     assert queues.waiting("inference-dlq") == 0
+
+
+async def test_a_worker_that_can_read_nothing_leaves_most_of_the_queue_where_it_is(
+    name_prefix: str, tmp_path: Path, aurora_dsn: str, runtime_environment: None
+) -> None:
+    write_context(aurora_dsn, assets=ASSETS, bindings={})
+    queues = Queues(name_prefix)
+    with worker_of(name_prefix, tmp_path, aurora_dsn, dead_letter_least="5") as worker:
+        worker.start()
+        await worker.ready()
+        queues.publish("readings", ["{}"] * 40)
+        await asyncio.to_thread(
+            wait_until, lambda: "consumer.paused" in worker.output, "the worker stops taking more"
+        )
+        assert worker.end() in ENDED_IN_ORDER, worker.output
+    assert queues.waiting("inference-dlq") == 4
+    assert queues.waiting("inference") == 36

@@ -198,9 +198,10 @@ class Consumer:
         }
 
     async def _handle_and_settle(self, delivery: Delivery) -> str:
+        if is_canary(delivery.body):  # tells nothing of whether messages can be read
+            return "canary" if await self._try(delivery.ack()) else "ack_failed"
         try:
-            if not is_canary(delivery.body):
-                await self._handle(delivery)
+            await self._handle(delivery)
         except Exception as error:  # noqa: BLE001 -- the delivery boundary: every error is settled
             return await self._settle_failure(delivery, error)
         if not self._may_die.is_tripped:
