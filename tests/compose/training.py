@@ -1,6 +1,6 @@
 """One training in containers, each of its services killed in the middle of its own work."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from penstock_local.demo import steps
@@ -13,6 +13,7 @@ from tests.e2e.pumps import Stream
 from tests.e2e.training import Traces, traces_of, wait_for_end, wait_for_job
 
 _HARDLY_ANY_CPU = "0.05"
+_KILLED = ("training-fetcher", "training-preparer", "training-orchestrator")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,18 +28,21 @@ class Trained:
 def train_under_kills(arena: Arena) -> Trained:
     """Train; kill the fetcher, the preparer and the orchestrator, each when it is its turn."""
     _make_known(arena)
-    killed = Killing(arena, arena.stage.penstock.jobs.start(PUMPS.job(SOURCE))["job_id"])
-    preparer = arena.stack.container("training-preparer")
+    # Before the job begins: on a busy machine the engine is slower to answer than a pull to end.
+    containers = {service: arena.stack.container(service) for service in _KILLED}
+    preparer = containers["training-preparer"]
     full = _cpus(preparer)
     # A dataset of this size takes a second to prepare: too short to be met in the middle of it.
     docker("update", "--cpus", _HARDLY_ANY_CPU, preparer.id)
+    job_id = arena.stage.penstock.jobs.start(PUMPS.job(SOURCE))["job_id"]
+    killed = Killing(arena, job_id, containers)
     killed.one("training-fetcher", lambda job: job["slices"]["done"] >= 5, "5 slices done")
     killed.one("training-preparer", lambda job: job["status"] == "PREPARING", "it prepares")
     docker("update", "--cpus", full, preparer.id)
     killed.one("training-orchestrator", lambda job: job["status"] == "TRAINING", "it trains")
     job = wait_for_end(arena.stage.penstock, killed.job_id, seconds=300)
-    for service in killed.status_at_kill:
-        arena.stack.container(service).wait_until_healthy()
+    for container in containers.values():
+        container.wait_until_healthy()
     return Trained(job, traces_of(arena.stack, job), killed.status_at_kill)
 
 
@@ -48,12 +52,13 @@ class Killing:
 
     arena: Arena
     job_id: str
+    containers: Mapping[str, Container]
     status_at_kill: dict[str, str] = field(default_factory=dict)
 
     def one(self, service: str, holds: Callable[[Json], bool], claim: str) -> None:
         """Wait for the point, then kill and start the service's container."""
         penstock = self.arena.stage.penstock
-        container = self.arena.stack.container(service)
+        container = self.containers[service]
         job = wait_for_job(penstock, self.job_id, holds, claim, seconds=300)
         container.kill()
         self.status_at_kill[service] = job["status"]

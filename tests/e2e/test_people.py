@@ -172,8 +172,13 @@ def test_what_there_is_can_be_listed_whole_and_in_part(
 ) -> None:
     penstock = doors.penstock
     asset = next(iter(PUMPS.prefixes))
-    (newest,) = penstock.predictions.latest(asset=asset, binding=model)
-    assert newest in list(penstock.predictions.latest(binding=model))
+
+    def is_among_all() -> bool:
+        # A newer one may come between the two; of one asset there is one in any case.
+        (newest,) = penstock.predictions.latest(asset=asset, binding=model)
+        return newest in list(penstock.predictions.latest(binding=model))
+
+    wait_until(is_among_all, f"the newest of {asset} is listed among all", every_seconds=0.5)
     assert {"healthy", "locked"} <= {source["name"] for source in penstock.sources.list()}
     assert penstock.sources.get("healthy")["plugin"] == "paged_json"
     whole = list(penstock.session.items("/v1/tags", discovered="true"))
