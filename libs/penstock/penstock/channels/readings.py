@@ -1,7 +1,7 @@
 """Topic `readings`: packs of many readings of any gateways, and of the items that were refused."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count as counting
 from typing import TypeVar
@@ -182,14 +182,13 @@ def columns_of_blocks(blocks: Sequence[ReadingBlock]) -> ReadingColumns:
     )
 
 
-def _tags_in_order(numbers: Iterable[dict[str, int]]) -> list[tuple[int, str]]:
+def _tags_in_order(numbers: Collection[dict[str, int]]) -> list[tuple[int, str]]:
     """The dictionary of tags from each gateway's positions in it."""
-    by_number = {
-        number: (gateway, path)
-        for gateway, paths in enumerate(numbers)
-        for path, number in paths.items()
-    }
-    return [by_number[number] for number in range(len(by_number))]
+    tags = [(0, "")] * sum(map(len, numbers))
+    for gateway, paths in enumerate(numbers):
+        for path, number in paths.items():
+            tags[number] = (gateway, path)
+    return tags
 
 
 def _joined(columns: Iterable[tuple[list[V], int]], default: V) -> list[V]:
