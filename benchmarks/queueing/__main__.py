@@ -38,6 +38,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--readings", type=int, default=1_000_000, help="at the high rate")
     parser.add_argument("--slow-readings", type=int, default=240_000, help="at the low rate")
+    parser.add_argument("--growth-readings", type=int, default=400_000, help="of a round")
     parser.add_argument("--rounds", type=int, default=3, help="of growth")
     options = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
@@ -45,7 +46,7 @@ def main() -> None:
     prices = load_prices()
     loads, rivals = _loads({FAST: options.readings, SLOW: options.slow_readings})
     report.tell_loads(loads, rivals, prices)
-    growth = _growth(options.readings, options.rounds)
+    growth = _growth(options.growth_readings, options.rounds)
     report.tell_growth(growth)
     told = report.promises(loads, growth, next(iter(rivals.values())), prices)
     print("\n| promise | promised | measured |\n|---|--:|--:|")
@@ -91,11 +92,11 @@ def _messages(arrival: Arrival) -> list[bytes]:
 
 def _growth(readings: int, rounds: int) -> dict[int, Figures]:
     measured: dict[int, list[Figures]] = {tags: [] for tags in GROWTH}
-    for _ in range(rounds):
+    for _ in range(rounds + 1):  # the first one warms up
         for tags, some in measured.items():
             load = Load.of(Plant(tags), readings=readings, per_second=FAST)
             some.append(figures(load, linger_seconds=GROWTH_LINGER, as_they_come=False))
-    return {tags: _median(some) for tags, some in measured.items()}
+    return {tags: _median(some[1:]) for tags, some in measured.items()}
 
 
 def _median(some: Sequence[Figures]) -> Figures:
