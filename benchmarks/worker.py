@@ -113,10 +113,10 @@ class Contest:
 
     async def _round(self, pace: Pace) -> Figures:
         batches = await self._batches(pace)
-        backlog = await self._worker(pace, self._backlog(pace))
+        backlog = await self._worker(pace, self._backlog(pace), paced=False)
         per_second = pace.capacity(MESSAGE) / 2
         calls = await self._calls(self._at_fixed_times(per_second), pace)
-        steady = await self._worker(pace, self._at_fixed_times(per_second))
+        steady = await self._worker(pace, self._at_fixed_times(per_second), paced=True)
         (call_p50, call_p99) = _percentiles(calls)
         (answered_p50, answered_p99) = _percentiles(steady.answered)
         (durable_p50, durable_p99) = _percentiles(steady.durable)
@@ -138,8 +138,8 @@ class Contest:
     def _at_fixed_times(self, per_second: float) -> list[Message]:
         rows = round(per_second * self.seconds) * MESSAGE
         load = Load(rows=rows, rows_per_message=MESSAGE, tags=self.tags, per_second=per_second)
-        # Once all are made and the worker is up; making one takes far less.
-        return load.messages(Micros(_now() + 500_000 + rows * self.tags * 10))
+        # Once all are made and the worker is up; it is looked at whether that was so.
+        return load.messages(Micros(_now() + 2_000_000 + rows * self.tags * 20))
 
     async def _batches(self, pace: Pace) -> list[Call]:
         """Ask for full batches and do nothing else; tell the model's calls."""
@@ -184,7 +184,7 @@ class Contest:
         with urlopen(f"{self.model_url}/calls") as answer:  # noqa: S310  # our own words
             return [Call(*call) for call in json.load(answer)]
 
-    async def _worker(self, pace: Pace, sent: Sequence[Message]) -> Worked:
+    async def _worker(self, pace: Pace, sent: Sequence[Message], *, paced: bool) -> Worked:
         feed, topic, rows = Feed(sent), Topic(), sum(message.rows for message in sent)
         around = await places(
             feed, topic, self.host, pace, tags=self.tags, table_seconds=self.table_seconds
@@ -198,6 +198,7 @@ class Contest:
         collect_seldom()  # as the command does
         self._told()
         async with app.router.lifespan_context(app):
+            assert not paced or sent[0].due > _now(), "the first was due before the worker was up"
             began = time.process_time()
             await asyncio.wait_for(feed.all_acked.wait(), 300)
             cpu = (time.process_time() - began) / rows * 1e6
