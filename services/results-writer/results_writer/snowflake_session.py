@@ -197,4 +197,13 @@ class _Thread:
 
     def _run(self) -> None:
         self._loop.run_forever()
+        self._loop.run_until_complete(_give_up_the_rest())
         self._loop.close()
+
+
+async def _give_up_the_rest() -> None:
+    """End what was asked for and not begun yet: where a thread starts late, that may be all."""
+    rest = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in rest:
+        task.cancel()
+    await asyncio.gather(*rest, return_exceptions=True)

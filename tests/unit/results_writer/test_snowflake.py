@@ -1,6 +1,7 @@
 """What can be told without a Snowflake: statements, the columns' one list, keys, the thread."""
 
 import asyncio
+import gc
 import re
 import threading
 
@@ -107,3 +108,21 @@ async def test_a_thread_that_hangs_is_left_behind() -> None:
     finally:
         release.set()
         await session.close()
+
+
+async def test_what_was_given_up_before_its_thread_began_is_not_done() -> None:
+    """A busy machine starts a thread late: what nobody waits for any more ends without a word."""
+    done: list[int] = []
+
+    class Late(SnowflakeSession):
+        def _connect(self) -> object:
+            return None
+
+    settings = make_settings(password="p", connect_seconds=1e-9)
+    session = Late(settings, prepare=lambda _: None)
+    for _ in range(200):
+        with pytest.raises(StoreUnavailable, match="no answer within"):
+            await session.run(lambda _: done.append(1))
+    await session.close()
+    gc.collect()
+    assert done == []
