@@ -133,7 +133,7 @@ async def test_killed_in_mid_stream_everything_answered_is_in_the_queue(
     await asyncio.wait_for(sending, PATIENCE_SECONDS)
     arrived = {reading.value for reading in readings_in(await drained(name_prefix))}
     assert stream.answered <= arrived
-    assert stream.codes == {200}
+    assert stream.codes <= {200, 503}
 
 
 async def test_stopped_in_mid_stream_it_answers_what_it_took_and_ends_well(
