@@ -18,7 +18,7 @@ class Settings(ConsumerSettings):
     aurora: AuroraSettings
     """Where assets and bindings are."""
 
-    deliveries_at_once: Annotated[int, Field(ge=1, le=200)] = 16
+    deliveries_at_once: Annotated[int, Field(ge=1, le=200)] = 32
     """Messages of queue inference worked on at once."""
     redrives_at_once: Annotated[int, Field(ge=1, le=50)] = 4
     """Messages of queue deferred worked on at once."""
