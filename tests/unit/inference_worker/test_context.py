@@ -86,6 +86,19 @@ def test_assets_with_the_same_bindings_are_bound_alike_each_as_itself() -> None:
     assert first.keeping == second.keeping
 
 
+def test_an_asset_with_other_bindings_is_bound_by_its_own() -> None:
+    other = replace(PUMP, name=AssetName("P-102"), prefixes=(TagPath("/SITE01/P-102"),))
+    not_there = AppliesTo(asset_type="pump", exclude=(other.name,))
+    second = replace(binding(name="second"), applies_to=not_there)
+    asked = snapshot(Context(1, (PUMP, other), (), (binding(name="first"), second)))
+    names = {}
+    for asset in (PUMP, other):
+        bound = asked.bound(asset.name)
+        assert bound is not None
+        names[asset.name] = [one.name for one in bound.bindings]
+    assert names == {PUMP.name: ["first", "second"], other.name: ["first"]}
+
+
 def test_a_binding_meets_the_assets_of_its_type_less_the_excluded() -> None:
     other = replace(PUMP, name=AssetName("P-117"), prefixes=())
     applies = AppliesTo(asset_type="pump", exclude=(other.name,))
